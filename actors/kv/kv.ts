@@ -22,3 +22,4 @@ export { nativeMapper, openNativeMemory } from "./memory/native-memory.ts";
 export type { BlockStore } from "./object/block-store.ts";
 export { NatsBlocks } from "./object/nats-blocks.ts";
 export { RedisBlocks } from "./object/redis-blocks.ts";
+export { NO_PARENT, parentIn } from "./tier/tier.ts";

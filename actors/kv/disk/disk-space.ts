@@ -9,7 +9,14 @@
  * Nothing is trusted that was not checked when it was read.
  */
 import type { BlockRoom } from "../keeper/room.ts";
-import { type HeldBlock, NO_PARENT, type PartialBlock, ResetBlock, Tier } from "../tier/tier.ts";
+import {
+  type HeldBlock,
+  NO_PARENT,
+  type PartialBlock,
+  parentIn,
+  ResetBlock,
+  Tier,
+} from "../tier/tier.ts";
 import type { BlockFiles, FileOutcome, FileResult, SlotShape } from "./block-files.ts";
 
 export type DiskHost = {
@@ -144,7 +151,7 @@ export class DiskSpace {
       const hash = hashes[at]!;
       if (this.#host.room.has(hash)) continue;
       if (this.#tier.match([hash]) === 0) break;
-      row.push({ hash, parent: at === 0 ? NO_PARENT : hashes[at - 1]! });
+      row.push({ hash, parent: parentIn(hashes, at) });
     }
     if (row.length === 0) return from;
     this.#bringNext(row, ended);

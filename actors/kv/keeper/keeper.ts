@@ -30,6 +30,7 @@ import type { Ref } from "../../../runtime/kernel/ref.ts";
 import { refOf } from "../../../runtime/remote/node.ts";
 import { type DiskOptions, DiskSpaces } from "../disk/disk-spaces.ts";
 import type { HostMemory } from "../memory/host-memory.ts";
+import { NO_PARENT } from "../tier/tier.ts";
 import { HandOffs } from "./hand-offs.ts";
 import { identityText } from "./identity-text.ts";
 import { KeeperMetrics } from "./keeper-metrics.ts";
@@ -229,7 +230,7 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
     }
     const before = hashesIn(parents);
     const offers = Array.from(hashesIn(hashes), (hash, i) => {
-      return { hash, parent: before[i] ?? 0n, priority };
+      return { hash, parent: before[i] ?? NO_PARENT, priority };
     });
     const { room } = guest.space;
     const slots = slotNumbers(room.reserve(guest.key, offers));

@@ -14,7 +14,6 @@ import type { Context } from "../../../runtime/kernel/context.ts";
 import type { Message } from "../../../runtime/kernel/message.ts";
 import { refOf } from "../../../runtime/remote/node.ts";
 import { tcpAddress } from "../../../runtime/transport/tcp-address.ts";
-
 import type { HostMemory } from "../memory/host-memory.ts";
 import type { BlockStore } from "../object/block-store.ts";
 import { ObjectTier } from "../object/object-tier.ts";
@@ -24,6 +23,7 @@ import { type WantedRow as KeptRow, Peers } from "../peer/peers.ts";
 import { BlockPlane } from "../peer/plane.ts";
 import { peerTimes } from "../peer/sender.ts";
 import type { Expected, Loading, PeerSpace } from "../peer/space.ts";
+import { NO_PARENT, parentIn } from "../tier/tier.ts";
 import { identityText } from "./identity-text.ts";
 import { NeighbourMetrics } from "./neighbour-metrics.ts";
 import type { Space, Spaces } from "./spaces.ts";
@@ -170,7 +170,7 @@ export class Neighbours {
   registered(space: Space, hashes: ArrayLike<bigint>): void {
     if (this.#options.policy !== "eager" || !this.any) return;
     const blocks = Array.from(hashes, (hash) => {
-      return { hash, parent: space.room.parentOf(hash) ?? 0n };
+      return { hash, parent: space.room.parentOf(hash) ?? NO_PARENT };
     });
     this.#peers?.offers.registered(this.#see(space), blocks);
   }
@@ -316,6 +316,6 @@ class SeenSpace implements PeerSpace {
 
 function* blocksOf(hashes: ArrayLike<bigint>, from: number, count: number): Iterable<Offered> {
   for (let i = from; i < from + count; i += 1) {
-    yield { hash: hashes[i]!, parent: i === 0 ? 0n : hashes[i - 1]! };
+    yield { hash: hashes[i]!, parent: parentIn(hashes, i) };
   }
 }

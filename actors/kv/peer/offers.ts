@@ -7,6 +7,7 @@
  */
 import type { PeerOfferKv } from "../../../proto/index.ts";
 import { hashesIn, packedHashes } from "../keeper/packed-hashes.ts";
+import { NO_PARENT } from "../tier/tier.ts";
 import type { PeerMember } from "./members.ts";
 import { type Offered, Offering } from "./offering.ts";
 import { type PeerBase, pullShape } from "./peer-base.ts";
@@ -62,7 +63,7 @@ export class Offers {
     }
     const before = hashesIn(offer.parents);
     const reader = guest();
-    const parents = new Map(hashes.map((hash, i) => [hash, before[i] ?? 0n]));
+    const parents = new Map(hashes.map((hash, i) => [hash, before[i] ?? NO_PARENT]));
     const until_ms = clock.now_ms() + OFFER_MS;
     const plan = { address: offer.address, ticket, hashes, until_ms, ...pullShape(space) };
     this.#reads += 1;

@@ -3,6 +3,7 @@
  * what comes from them is written into slots that nobody else has.
  */
 import type { BlockRoom } from "../keeper/room.ts";
+import { NO_PARENT } from "../tier/tier.ts";
 import type { PullTarget } from "./pull.ts";
 import type { ReadBlock, Reading } from "./sender.ts";
 
@@ -106,7 +107,7 @@ export class RoomTarget implements PullTarget {
   }
 
   reserve(hash: bigint): Uint8Array | "held" | "full" {
-    const parent = this.#parents.get(hash) ?? 0n;
+    const parent = this.#parents.get(hash) ?? NO_PARENT;
     const offer = { hash, parent, priority: 0, demanded: true };
     const [slot] = this.#space.room.reserve(this.#guest, [offer]);
     if (typeof slot === "number") return this.#space.bytes(slot);

@@ -11,6 +11,7 @@
  *
  * Pure: no sockets here. A body is never gathered: it goes on in the pieces that it comes in.
  */
+import { hashesIn } from "../keeper/packed-hashes.ts";
 
 export const HEAD_BYTES = 24;
 /** Names in one hello. */
@@ -78,10 +79,7 @@ export const waitFrame = () => headBytes("wait", 0);
 export const endFrame = (reason: EndReason) => headBytes("end", endReasons.indexOf(reason));
 
 /** Names out of a hello's body. */
-export function hashesOf(body: Uint8Array): bigint[] {
-  const view = new DataView(body.buffer, body.byteOffset, body.length);
-  return Array.from({ length: body.length / 8 }, (_, i) => view.getBigUint64(i * 8, true));
-}
+export const hashesOf = (body: Uint8Array): bigint[] => [...hashesIn(body)];
 
 export function endReasonOf({ count }: Head): EndReason {
   const reason = endReasons[count];

@@ -73,6 +73,10 @@ const EXCESS = 2;
 /** Of a first block: it follows nothing. */
 export const NO_PARENT = 0n;
 
+/** What block `at` of a row follows. */
+export const parentIn = (hashes: ArrayLike<bigint>, at: number): bigint =>
+  at === 0 ? NO_PARENT : hashes[at - 1]!;
+
 export class Tier {
   readonly #slots: number;
   readonly #free: number[];

@@ -10,7 +10,7 @@
  */
 import type { KvStored } from "../../../llm/blocks/kv-event.ts";
 import type { BlockMove, BlockPort } from "../../engine/engine.ts";
-import { packedHashes } from "../../kv/kv.ts";
+import { NO_PARENT, packedHashes } from "../../kv/kv.ts";
 import type { KeeperLink, OpenSpace } from "./keeper-link.ts";
 
 export type Block = { readonly hash: bigint; readonly parent: bigint };
@@ -35,7 +35,6 @@ const BATCH_MOST = 64;
 const FLUSH_MS = 10;
 /** Blocks that wait; more are not offered, and computed again if need be. */
 const QUEUE_MOST = 65_536;
-const NO_PARENT = 0n;
 /** Others give way to what somebody waits for. */
 const HAND_OFF_PRIORITY = 1;
 

@@ -5,6 +5,7 @@
  *   begin ─▶ "blocks come" ─▶ … ─▶ its request has ended, and all its blocks are out ─▶ "no more"
  */
 import type { Generate } from "../../../proto/index.ts";
+import { parentIn } from "../../kv/kv.ts";
 import type { Block } from "./offload.ts";
 import { rowOf } from "./prompt-row.ts";
 
@@ -23,8 +24,6 @@ export type SendingHost = {
   /** True: the worker still has the request of this name. */
   readonly isHere: (request: string) => boolean;
 };
-
-const NO_PARENT = 0n;
 
 export class Sending {
   readonly #host: SendingHost;
@@ -50,7 +49,7 @@ export class Sending {
     for (const hash of hashes) this.#by_block.set(hash, id);
     const cached = cachedRow(hashes);
     const blocks = Array.from(hashes.subarray(0, cached), (hash, i) => {
-      return { hash, parent: i === 0 ? NO_PARENT : hashes[i - 1]! };
+      return { hash, parent: parentIn(hashes, i) };
     });
     if (cached > 0) offer(id, blocks);
     return true;
