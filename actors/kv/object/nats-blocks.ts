@@ -3,6 +3,7 @@
  * the first one begins with their number. The stream keeps the newest of each subject, drops the
  * oldest beyond its capacity, and what is older than its time.
  */
+import { OpenOnce } from "../../../runtime/store/open-once.ts";
 import { type Bus, BusError } from "../../../runtime/transport/bus.ts";
 import type { BlockStore, StoreLimits } from "./block-store.ts";
 
@@ -18,7 +19,7 @@ export class NatsBlocks implements BlockStore {
   readonly #bus: Bus;
   readonly #stream: string;
   readonly #limits: StoreLimits;
-  #opening: Promise<void> | undefined;
+  readonly #opened = new OpenOnce(() => this.#open());
 
   /** `prefix` has the cluster's namespace in it. Does not close `bus`. */
   constructor(bus: Bus, prefix: string, limits: StoreLimits) {
@@ -29,7 +30,7 @@ export class NatsBlocks implements BlockStore {
   }
 
   async get(name: string): Promise<Uint8Array | undefined> {
-    await this.#opened();
+    await this.#opened.get();
     const first = await this.#part(name, 0);
     if (first.length < COUNT_BYTES) return undefined;
     const parts = new DataView(first.buffer, first.byteOffset).getUint32(0, true);
@@ -45,7 +46,7 @@ export class NatsBlocks implements BlockStore {
     const size = this.#bus.payload_limit_bytes - SPARE_BYTES;
     const parts = Math.ceil(whole.length / size);
     new DataView(whole.buffer).setUint32(0, parts, true);
-    await this.#opened();
+    await this.#opened.get();
     const puts = Array.from({ length: parts }, async (_, i) => {
       const piece = whole.subarray(i * size, (i + 1) * size);
       this.#checked(await this.#bus.ask(this.#subject(name, i), piece, CALL_MS));
@@ -61,16 +62,6 @@ export class NatsBlocks implements BlockStore {
   #part(name: string, part: number): Promise<Uint8Array> {
     const subject = `$JS.API.DIRECT.GET.${this.#stream}.${this.#subject(name, part)}`;
     return this.#bus.ask(subject, new Uint8Array(), CALL_MS);
-  }
-
-  #opened(): Promise<void> {
-    if (this.#opening !== undefined) return this.#opening;
-    const opening = this.#open();
-    this.#opening = opening;
-    opening.catch(() => {
-      if (this.#opening === opening) this.#opening = undefined;
-    });
-    return opening;
   }
 
   async #open(): Promise<void> {
