@@ -23,7 +23,7 @@ import { onChildStop, onStopSignal } from "./runtime/real/signals.ts";
 import { dataFolder, realStore } from "./runtime/real/stores.ts";
 import { bar, statusLine } from "./runtime/real/terminal.ts";
 import { niceCompilerThreads } from "./runtime/real/threads/compiler-threads.ts";
-import { urlHost } from "./runtime/url-host.ts";
+import { httpOrigin } from "./runtime/url-host.ts";
 
 /** Told in one line, exit code 2. */
 const knownErrors = [SettingsError, ModelError, RunFolderError, AssetsError];
@@ -156,9 +156,10 @@ async function root(): Promise<void> {
 
 function readyLine(root: Root, { role, frontend }: Settings): string {
   const { host, port, inspector_host, inspector_port } = root;
-  const scheme = frontend.tls_cert === "" ? "http" : "https";
-  const serves = ["all", "frontend"].includes(role) ? `${scheme}://${urlHost(host)}:${port}` : role;
-  return `ready ${serves} inspector http://${urlHost(inspector_host)}:${inspector_port}`;
+  const serves = ["all", "frontend"].includes(role)
+    ? httpOrigin(host, port, frontend.tls_cert !== "")
+    : role;
+  return `ready ${serves} inspector ${httpOrigin(inspector_host, inspector_port, false)}`;
 }
 
 function warn(text: string): void {

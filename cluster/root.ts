@@ -15,6 +15,7 @@ import { joinNode, type RemoteNode } from "../runtime/remote/node.ts";
 import type { ChildSpec } from "../runtime/supervision/child-spec.ts";
 import { runShutdown } from "../runtime/supervision/shutdown.ts";
 import { supervisor } from "../runtime/supervision/supervisor.ts";
+import { httpOrigin } from "../runtime/url-host.ts";
 import { FAULT_NAME, rootPaths } from "../supervisors/paths.ts";
 import { planeSpecs, planeStates } from "../supervisors/plane-tree.ts";
 import { processSlot } from "../supervisors/process-slot.ts";
@@ -202,17 +203,22 @@ class RunningRoot implements Root {
   ): Promise<void> {
     this.port = port;
     const system = this.#system;
-    const { host, port: inspector_port, allow_hosts } = this.#settings.inspector;
+    const { root } = this.#machine;
+    const { port: inspector_port, ...door } = this.#settings.inspector;
+    const { tls_cert } = this.#settings.frontend;
     const inspector = {
-      host,
+      ...door,
       // A port that people were told stays, also where any free one was asked for.
       port: () => this.inspector_port || inspector_port,
-      allow_hosts,
       processes: () => this.#inspectors(),
       planes: planeStates(this.#machine.planes?.bus, this.#discovery) ?? (() => []),
       listening: (host: string, inspector_port: number) => {
         this.inspector_host = host;
         this.inspector_port = inspector_port;
+      },
+      about: {
+        ...{ version: this.#world.version, namespace: this.#settings.namespace, machine: root },
+        openai: () => (port === 0 ? null : httpOrigin(this.host, port, tls_cert !== "")),
       },
     };
     const keeps = models.length > 0 && this.#settings.kv.host_bytes > 0;
@@ -227,7 +233,6 @@ class RunningRoot implements Root {
     system.onDown(top, () => {
       if (!this.#stopping) this.#tellLost("the cluster's supervisor gave up");
     });
-    const { root } = this.#machine;
     await keepRegistered(system, this.#discovery, keys.process(root), rootPaths.inspector);
     if (adapters !== undefined) {
       await keepRegistered(system, this.#discovery, keys.adapters(root), rootPaths.adapters);

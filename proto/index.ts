@@ -8,6 +8,7 @@ import type * as t from "./gen/types.ts";
 
 export type { Ask, ReplyOf } from "./ask.ts";
 export type {
+  ActorEntry,
   ActorRef,
   Adapter,
   AdapterFile,
@@ -49,6 +50,7 @@ export type {
   TaintWeight,
   TokenLogprob,
   TreeNode,
+  TreeRow,
   WorkerRecord,
   WorkerRole,
 } from "./gen/types.ts";
@@ -172,6 +174,10 @@ export type ProcessInfo = Kind<"process_info", t.ProcessInfo>;
 export type GetProcess = Kind<"get_process", t.GetProcess> & Ask<ProcessInfo>;
 export type ControlDone = Kind<"control_done", t.ControlDone>;
 export type ControlActor = Kind<"control_actor", t.ControlActor> & Ask<ControlDone>;
+export type TreeDelta = Kind<"tree_delta", t.TreeDelta>;
+export type GetTreeDelta = Kind<"get_tree_delta", t.GetTreeDelta> & Ask<TreeDelta>;
+export type ActorPage = Kind<"actor_page", t.ActorPage>;
+export type GetActor = Kind<"get_actor", t.GetActor> & Ask<ActorPage>;
 
 /** What a worker's cache is asked for. */
 export type KvSourceMessage = SubscribeKv | FetchKvEvents | FetchKvDump | ClearKv;
@@ -211,14 +217,20 @@ export type RouterMessage =
 /** What the keeper of a machine's adapters understands. */
 export type AdapterMessage = FollowAdapters | LoadAdapter | UnloadAdapter;
 /** What the inspector actor of every process understands. */
-export type InspectMessage = GetTree | GetSnapshot | GetProcess | ControlActor;
+export type InspectMessage =
+  | GetTree
+  | GetSnapshot
+  | GetProcess
+  | ControlActor
+  | GetTreeDelta
+  | GetActor;
 /** What the fault actor of a process understands. */
 export type FaultMessage = SetFaults;
 
 /**
  * Type ids are never reused. 1–63 belong to `runtime/` (envelope.proto, registry.proto), the rest
  * is split by domain: 64 inference, 80 kv, 96 model, 104 router, 112 control, 120 limits,
- * 128 inspect, 136 kv beyond the engines.
+ * 128 and 180 inspect, 136 kv beyond the engines.
  */
 export const messageTable = [
   { id: 64, kind: "generate", codec: codecs.Generate },
@@ -299,4 +311,8 @@ export const messageTable = [
   { id: 148, kind: "peer_found_kv", codec: codecs.PeerFoundKv },
   { id: 149, kind: "peer_offer_kv", codec: codecs.PeerOfferKv },
   { id: 150, kind: "kv_tier_news", codec: codecs.KvTierNews },
+  { id: 180, kind: "get_tree_delta", codec: codecs.GetTreeDelta },
+  { id: 181, kind: "tree_delta", codec: codecs.TreeDelta },
+  { id: 182, kind: "get_actor", codec: codecs.GetActor },
+  { id: 183, kind: "actor_page", codec: codecs.ActorPage },
 ] as const;

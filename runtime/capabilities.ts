@@ -83,7 +83,36 @@ export type HttpServeOptions = {
   readonly idle_ms?: number;
   /** Undefined: plain HTTP. */
   readonly tls?: TlsPair;
+  /** Absent: no request becomes a WebSocket. */
+  readonly web_sockets?: WebSocketLimits;
   readonly fetch: (request: Request, info: HttpExchange) => Promise<Response>;
+};
+
+export type WebSocketLimits = {
+  /** Open at once. */
+  readonly count_max: number;
+  /** A longer message from the client ends the connection. */
+  readonly message_bytes_max: number;
+  /** A client that does not even answer pings for so long is gone. */
+  readonly idle_ms: number;
+  /** With more than this waiting to be sent, further messages are dropped. */
+  readonly waiting_bytes_max: number;
+};
+
+/** What a request has become; texts alone. */
+export interface WebSocketEnd {
+  /** False: dropped, as too much waits already or the connection is closing. */
+  send(text: string): boolean;
+  /** Sent and not taken by the client's side yet. */
+  readonly buffered_bytes: number;
+  /** `code` as in RFC 6455, 7.4.1. A client that takes nothing is cut off soon after. */
+  close(code: number, reason: string): void;
+}
+
+export type WebSocketHandlers = {
+  readonly message: (text: string) => void;
+  /** Called once, whichever side closed. */
+  readonly close: (code: number) => void;
 };
 
 export interface HttpExchange {
@@ -91,6 +120,11 @@ export interface HttpExchange {
   readonly client: string;
   /** Whether this exchange may be silent for longer than `idle_ms`. False ends what true began. */
   mayBeSilent?(yes: boolean): void;
+  /**
+   * Makes a WebSocket of this exchange; the answer that is then returned is sent to nobody.
+   * `not_asked`: the request does not ask for one. Absent: the network here has none.
+   */
+  upgrade?(accept: (socket: WebSocketEnd) => WebSocketHandlers): "done" | "not_asked" | "too_many";
 }
 
 export interface HttpServer {

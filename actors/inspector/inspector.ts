@@ -1,5 +1,6 @@
 /** The face of `inspector`: the state of each process, and the cluster's tree over HTTP. */
 export { isLoopbackHost } from "./allowed-host.ts";
 export { clusterMetrics } from "./cluster-metrics.ts";
-export { InspectorDoor, type InspectorDoorOptions } from "./inspector-door.ts";
+export type { About, InspectorDoorOptions } from "./door/door.ts";
+export { InspectorDoor } from "./door/inspector-door.ts";
 export { ProcessInspector, type ProcessInspectorOptions } from "./process-inspector.ts";

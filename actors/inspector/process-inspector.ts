@@ -9,11 +9,13 @@ import type {
   Tree,
   WorkerRole,
 } from "../../proto/index.ts";
+import { errorText } from "../../runtime/error-text.ts";
 import { Actor } from "../../runtime/kernel/actor.ts";
 import type { Ref } from "../../runtime/kernel/ref.ts";
 import { controlActions } from "../../runtime/kernel/system.ts";
 import { type BlockMeter, watchEventLoop } from "../../runtime/observe/event-loop.ts";
 import { orphansIn } from "../../runtime/supervision/orphan-watch.ts";
+import { Watching } from "./watching.ts";
 
 export type ProcessInspectorOptions = {
   readonly role: string;
@@ -34,6 +36,7 @@ const drainable: readonly string[] = [...workerActors, "frontend"];
 export class ProcessInspector extends Actor<InspectMessage> {
   readonly #options: ProcessInspectorOptions;
   #meter: BlockMeter | undefined;
+  #watching: Watching | undefined;
 
   constructor(options: ProcessInspectorOptions) {
     super();
@@ -42,6 +45,7 @@ export class ProcessInspector extends Actor<InspectMessage> {
 
   override init(): void {
     this.#meter = watchEventLoop(this.ctx.clock);
+    this.#watching = new Watching(this.ctx.system);
   }
 
   override receive(message: InspectMessage): void {
@@ -67,15 +71,37 @@ export class ProcessInspector extends Actor<InspectMessage> {
       case "control_actor":
         this.ctx.reply(this.#control(message));
         return;
+      case "get_tree_delta":
+        this.#answer((watching) => watching.treeDelta(message));
+        return;
+      case "get_actor":
+        this.#answer((watching) => watching.actor(message));
+        return;
     }
   }
 
+  /** A walk gives way to others, which may ask this actor meanwhile. */
+  #answer(look: (watching: Watching) => Promise<object>): void {
+    const { log } = this.ctx;
+    const port = this.ctx.replyLater();
+    if (this.#watching === undefined) return;
+    look(this.#watching).then(
+      (answer) => void port.reply(answer),
+      (error: unknown) => {
+        log.log("warn", "could not look at its actors", { error: errorText(error) });
+        port.fail("refused", errorText(error));
+      },
+    );
+  }
+
   override release(): void {
+    this.#watching?.stop();
     this.#meter?.stop();
   }
 
   override inspect() {
-    return { event_loop_block_ms_max: this.#meter?.block_ms_max() ?? 0 };
+    const { watches = 0, recorded = [] } = this.#watching ?? {};
+    return { event_loop_block_ms_max: this.#meter?.block_ms_max() ?? 0, watches, recorded };
   }
 
   #tree(): Tree {

@@ -111,6 +111,14 @@ export const troupe: {
     ProcessInfo: Codec<t.ProcessInfo>;
     ControlActor: Codec<t.ControlActor>;
     ControlDone: Codec<t.ControlDone>;
+    GetTreeDelta: Codec<t.GetTreeDelta>;
+    TreeRow: Codec<t.TreeRow>;
+    TreeDelta: Codec<t.TreeDelta>;
+    GetActor: Codec<t.GetActor>;
+    ActorEntry: Codec<t.ActorEntry>;
+    ActorDeadLetter: Codec<t.ActorDeadLetter>;
+    ActorCrash: Codec<t.ActorCrash>;
+    ActorPage: Codec<t.ActorPage>;
     KserveServerLive: Codec<t.KserveServerLive>;
     KserveServerReady: Codec<t.KserveServerReady>;
     KserveModelRef: Codec<t.KserveModelRef>;

@@ -9644,9 +9644,12 @@ export const troupe = $root.troupe = (() => {
             this.restarts = 0;
             this.mailbox = 0;
             this.handled = 0;
+            this.oldest_ms = 0;
+            this.last_crash = undefined;
             this.children = [];
         };
 
+        // Virtual OneOf for proto3 optional field
         TreeNode.encode = function (message, writer, _depth) {
             if (!writer)
                 writer = $Writer.create();
@@ -9675,6 +9678,10 @@ export const troupe = $root.troupe = (() => {
             if (message.children != null && message.children.length)
                 for (let i = 0; i < message.children.length; ++i)
                     writer.uint32(82).string(message.children[i]);
+            if (message.oldest_ms != null && message.oldest_ms !== 0)
+                writer.uint32(88).uint32(message.oldest_ms);
+            if (message.last_crash != null)
+                writer.uint32(98).string(message.last_crash);
             if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -9768,6 +9775,18 @@ export const troupe = $root.troupe = (() => {
                         if (!(message.children && message.children.length))
                             message.children = [];
                         message.children.push(reader.stringVerify());
+                        continue;
+                    }
+                case 11: {
+                        if (wireType !== 0)
+                            break;
+                        message.oldest_ms = reader.uint32();
+                        continue;
+                    }
+                case 12: {
+                        if (wireType !== 2)
+                            break;
+                        message.last_crash = reader.stringVerify();
                         continue;
                     }
                 }
@@ -10396,6 +10415,1002 @@ export const troupe = $root.troupe = (() => {
         };
 
         return ControlDone;
+    })();
+
+    troupe.GetTreeDelta = (function() {
+
+        const GetTreeDelta = function () {
+            this.watch = "";
+            this.seen = 0;
+            this.rows_max = 0;
+        };
+
+        GetTreeDelta.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.watch != null && message.watch !== "")
+                writer.uint32(10).string(message.watch);
+            if (message.seen != null && message.seen !== 0)
+                writer.uint32(16).uint32(message.seen);
+            if (message.rows_max != null && message.rows_max !== 0)
+                writer.uint32(24).uint32(message.rows_max);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        GetTreeDelta.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.GetTreeDelta();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.watch = reader.stringVerify();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        message.seen = reader.uint32();
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        message.rows_max = reader.uint32();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return GetTreeDelta;
+    })();
+
+    troupe.TreeRow = (function() {
+
+        const TreeRow = function () {
+            this.node = undefined;
+            this.rate = 0;
+            this.ms_per_message = 0;
+            this.more = 0;
+        };
+
+        TreeRow.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.node != null)
+                troupe.TreeNode.encode(message.node, writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.rate != null && !$Object.is(message.rate, 0))
+                writer.uint32(21).float(message.rate);
+            if (message.ms_per_message != null && !$Object.is(message.ms_per_message, 0))
+                writer.uint32(29).float(message.ms_per_message);
+            if (message.more != null && message.more !== 0)
+                writer.uint32(32).uint32(message.more);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        TreeRow.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.TreeRow();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.node = troupe.TreeNode.decode(reader, reader.size(), $undefined, _depth + 1, message.node);
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 5)
+                            break;
+                        message.rate = reader.float();
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 5)
+                            break;
+                        message.ms_per_message = reader.float();
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 0)
+                            break;
+                        message.more = reader.uint32();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return TreeRow;
+    })();
+
+    troupe.TreeDelta = (function() {
+
+        const TreeDelta = function () {
+            this.node = "";
+            this.pid = 0;
+            this.number = 0;
+            this.whole = false;
+            this.resident_bytes = 0;
+            this.rows = [];
+            this.gone = [];
+            this.tops = [];
+        };
+
+        TreeDelta.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.node != null && message.node !== "")
+                writer.uint32(10).string(message.node);
+            if (message.pid != null && message.pid !== 0)
+                writer.uint32(16).uint32(message.pid);
+            if (message.number != null && message.number !== 0)
+                writer.uint32(24).uint32(message.number);
+            if (message.whole != null && message.whole !== false)
+                writer.uint32(32).bool(message.whole);
+            if (message.rows != null && message.rows.length)
+                for (let i = 0; i < message.rows.length; ++i)
+                    troupe.TreeRow.encode(message.rows[i], writer.uint32(42).fork(), _depth + 1).ldelim();
+            if (message.gone != null && message.gone.length)
+                for (let i = 0; i < message.gone.length; ++i)
+                    writer.uint32(50).string(message.gone[i]);
+            if (message.tops != null && message.tops.length)
+                for (let i = 0; i < message.tops.length; ++i)
+                    writer.uint32(58).string(message.tops[i]);
+            if (message.resident_bytes != null && !$Object.is(message.resident_bytes, 0))
+                writer.uint32(65).double(message.resident_bytes);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        TreeDelta.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.TreeDelta();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.node = reader.stringVerify();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        message.pid = reader.uint32();
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        message.number = reader.uint32();
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 0)
+                            break;
+                        message.whole = reader.bool();
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.rows && message.rows.length))
+                            message.rows = [];
+                        message.rows.push(troupe.TreeRow.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.gone && message.gone.length))
+                            message.gone = [];
+                        message.gone.push(reader.stringVerify());
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.tops && message.tops.length))
+                            message.tops = [];
+                        message.tops.push(reader.stringVerify());
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 1)
+                            break;
+                        message.resident_bytes = reader.double();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return TreeDelta;
+    })();
+
+    troupe.GetActor = (function() {
+
+        const GetActor = function () {
+            this.path = "";
+            this.watch = "";
+            this.after = 0;
+        };
+
+        GetActor.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.path != null && message.path !== "")
+                writer.uint32(10).string(message.path);
+            if (message.watch != null && message.watch !== "")
+                writer.uint32(18).string(message.watch);
+            if (message.after != null && !$Object.is(message.after, 0))
+                writer.uint32(25).double(message.after);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        GetActor.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.GetActor();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.path = reader.stringVerify();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        message.watch = reader.stringVerify();
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 1)
+                            break;
+                        message.after = reader.double();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return GetActor;
+    })();
+
+    troupe.ActorEntry = (function() {
+
+        const ActorEntry = function () {
+            this.seq = 0;
+            this.at_ms = 0;
+            this.waited_ms = 0;
+            this.took_ms = 0;
+            this.kind = "";
+            this.from = undefined;
+            this.ask = false;
+            this.trace_id = undefined;
+            this.message = "";
+            this.before = "";
+            this.after = "";
+            this.crashed = undefined;
+        };
+
+        // Virtual OneOf for proto3 optional field
+        // Virtual OneOf for proto3 optional field
+        // Virtual OneOf for proto3 optional field
+        ActorEntry.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.seq != null && !$Object.is(message.seq, 0))
+                writer.uint32(9).double(message.seq);
+            if (message.at_ms != null && !$Object.is(message.at_ms, 0))
+                writer.uint32(17).double(message.at_ms);
+            if (message.waited_ms != null && !$Object.is(message.waited_ms, 0))
+                writer.uint32(25).double(message.waited_ms);
+            if (message.took_ms != null && !$Object.is(message.took_ms, 0))
+                writer.uint32(33).double(message.took_ms);
+            if (message.kind != null && message.kind !== "")
+                writer.uint32(42).string(message.kind);
+            if (message.from != null)
+                writer.uint32(50).string(message.from);
+            if (message.ask != null && message.ask !== false)
+                writer.uint32(56).bool(message.ask);
+            if (message.trace_id != null)
+                writer.uint32(66).string(message.trace_id);
+            if (message.message != null && message.message !== "")
+                writer.uint32(74).string(message.message);
+            if (message.before != null && message.before !== "")
+                writer.uint32(82).string(message.before);
+            if (message.after != null && message.after !== "")
+                writer.uint32(90).string(message.after);
+            if (message.crashed != null)
+                writer.uint32(98).string(message.crashed);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        ActorEntry.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.ActorEntry();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 1)
+                            break;
+                        message.seq = reader.double();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 1)
+                            break;
+                        message.at_ms = reader.double();
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 1)
+                            break;
+                        message.waited_ms = reader.double();
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 1)
+                            break;
+                        message.took_ms = reader.double();
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        message.kind = reader.stringVerify();
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 2)
+                            break;
+                        message.from = reader.stringVerify();
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 0)
+                            break;
+                        message.ask = reader.bool();
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 2)
+                            break;
+                        message.trace_id = reader.stringVerify();
+                        continue;
+                    }
+                case 9: {
+                        if (wireType !== 2)
+                            break;
+                        message.message = reader.stringVerify();
+                        continue;
+                    }
+                case 10: {
+                        if (wireType !== 2)
+                            break;
+                        message.before = reader.stringVerify();
+                        continue;
+                    }
+                case 11: {
+                        if (wireType !== 2)
+                            break;
+                        message.after = reader.stringVerify();
+                        continue;
+                    }
+                case 12: {
+                        if (wireType !== 2)
+                            break;
+                        message.crashed = reader.stringVerify();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return ActorEntry;
+    })();
+
+    troupe.ActorDeadLetter = (function() {
+
+        const ActorDeadLetter = function () {
+            this.kind = "";
+            this.why = "";
+            this.at_ms = 0;
+        };
+
+        ActorDeadLetter.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.kind != null && message.kind !== "")
+                writer.uint32(10).string(message.kind);
+            if (message.why != null && message.why !== "")
+                writer.uint32(18).string(message.why);
+            if (message.at_ms != null && !$Object.is(message.at_ms, 0))
+                writer.uint32(25).double(message.at_ms);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        ActorDeadLetter.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.ActorDeadLetter();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.kind = reader.stringVerify();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        message.why = reader.stringVerify();
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 1)
+                            break;
+                        message.at_ms = reader.double();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return ActorDeadLetter;
+    })();
+
+    troupe.ActorCrash = (function() {
+
+        const ActorCrash = function () {
+            this.at_ms = 0;
+            this.context = "";
+            this.reason = "";
+            this.stack = undefined;
+            this.restarts = 0;
+        };
+
+        // Virtual OneOf for proto3 optional field
+        ActorCrash.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.at_ms != null && !$Object.is(message.at_ms, 0))
+                writer.uint32(9).double(message.at_ms);
+            if (message.context != null && message.context !== "")
+                writer.uint32(18).string(message.context);
+            if (message.reason != null && message.reason !== "")
+                writer.uint32(26).string(message.reason);
+            if (message.stack != null)
+                writer.uint32(34).string(message.stack);
+            if (message.restarts != null && message.restarts !== 0)
+                writer.uint32(40).uint32(message.restarts);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        ActorCrash.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.ActorCrash();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 1)
+                            break;
+                        message.at_ms = reader.double();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        message.context = reader.stringVerify();
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        message.reason = reader.stringVerify();
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        message.stack = reader.stringVerify();
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 0)
+                            break;
+                        message.restarts = reader.uint32();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return ActorCrash;
+    })();
+
+    troupe.ActorPage = (function() {
+
+        const ActorPage = function () {
+            this.path = "";
+            this.found = false;
+            this.row = undefined;
+            this.snapshot = "";
+            this.parent = undefined;
+            this.watchers = 0;
+            this.recorded = false;
+            this.dropped = 0;
+            this.monitors = [];
+            this.dead_letters = [];
+            this.crashes = [];
+            this.entries = [];
+        };
+
+        // Virtual OneOf for proto3 optional field
+        ActorPage.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.path != null && message.path !== "")
+                writer.uint32(10).string(message.path);
+            if (message.found != null && message.found !== false)
+                writer.uint32(16).bool(message.found);
+            if (message.row != null)
+                troupe.TreeRow.encode(message.row, writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.snapshot != null && message.snapshot !== "")
+                writer.uint32(34).string(message.snapshot);
+            if (message.parent != null)
+                writer.uint32(42).string(message.parent);
+            if (message.monitors != null && message.monitors.length)
+                for (let i = 0; i < message.monitors.length; ++i)
+                    writer.uint32(50).string(message.monitors[i]);
+            if (message.watchers != null && message.watchers !== 0)
+                writer.uint32(56).uint32(message.watchers);
+            if (message.dead_letters != null && message.dead_letters.length)
+                for (let i = 0; i < message.dead_letters.length; ++i)
+                    troupe.ActorDeadLetter.encode(message.dead_letters[i], writer.uint32(66).fork(), _depth + 1).ldelim();
+            if (message.crashes != null && message.crashes.length)
+                for (let i = 0; i < message.crashes.length; ++i)
+                    troupe.ActorCrash.encode(message.crashes[i], writer.uint32(74).fork(), _depth + 1).ldelim();
+            if (message.recorded != null && message.recorded !== false)
+                writer.uint32(80).bool(message.recorded);
+            if (message.entries != null && message.entries.length)
+                for (let i = 0; i < message.entries.length; ++i)
+                    troupe.ActorEntry.encode(message.entries[i], writer.uint32(90).fork(), _depth + 1).ldelim();
+            if (message.dropped != null && !$Object.is(message.dropped, 0))
+                writer.uint32(97).double(message.dropped);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        ActorPage.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.ActorPage();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.path = reader.stringVerify();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        message.found = reader.bool();
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        message.row = troupe.TreeRow.decode(reader, reader.size(), $undefined, _depth + 1, message.row);
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        message.snapshot = reader.stringVerify();
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        message.parent = reader.stringVerify();
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.monitors && message.monitors.length))
+                            message.monitors = [];
+                        message.monitors.push(reader.stringVerify());
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 0)
+                            break;
+                        message.watchers = reader.uint32();
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.dead_letters && message.dead_letters.length))
+                            message.dead_letters = [];
+                        message.dead_letters.push(troupe.ActorDeadLetter.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                case 9: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.crashes && message.crashes.length))
+                            message.crashes = [];
+                        message.crashes.push(troupe.ActorCrash.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                case 10: {
+                        if (wireType !== 0)
+                            break;
+                        message.recorded = reader.bool();
+                        continue;
+                    }
+                case 11: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.entries && message.entries.length))
+                            message.entries = [];
+                        message.entries.push(troupe.ActorEntry.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                case 12: {
+                        if (wireType !== 1)
+                            break;
+                        message.dropped = reader.double();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return ActorPage;
     })();
 
     troupe.KserveServerLive = (function() {

@@ -656,6 +656,8 @@ export type TreeNode = {
   readonly mailbox: number;
   readonly handled: number;
   readonly children: readonly string[];
+  readonly oldest_ms: number;
+  readonly last_crash?: string;
 };
 
 export type Tree = {
@@ -693,6 +695,80 @@ export type ControlActor = {
 
 export type ControlDone = {
   readonly done: boolean;
+};
+
+export type GetTreeDelta = {
+  readonly watch: string;
+  readonly seen: number;
+  readonly rows_max: number;
+};
+
+export type TreeRow = {
+  readonly node?: TreeNode;
+  readonly rate: number;
+  readonly ms_per_message: number;
+  readonly more: number;
+};
+
+export type TreeDelta = {
+  readonly node: string;
+  readonly pid: number;
+  readonly number: number;
+  readonly whole: boolean;
+  readonly rows: readonly TreeRow[];
+  readonly gone: readonly string[];
+  readonly tops: readonly string[];
+  readonly resident_bytes: number;
+};
+
+export type GetActor = {
+  readonly path: string;
+  readonly watch: string;
+  readonly after: number;
+};
+
+export type ActorEntry = {
+  readonly seq: number;
+  readonly at_ms: number;
+  readonly waited_ms: number;
+  readonly took_ms: number;
+  readonly kind: string;
+  readonly from?: string;
+  readonly ask: boolean;
+  readonly trace_id?: string;
+  readonly message: string;
+  readonly before: string;
+  readonly after: string;
+  readonly crashed?: string;
+};
+
+export type ActorDeadLetter = {
+  readonly kind: string;
+  readonly why: string;
+  readonly at_ms: number;
+};
+
+export type ActorCrash = {
+  readonly at_ms: number;
+  readonly context: string;
+  readonly reason: string;
+  readonly stack?: string;
+  readonly restarts: number;
+};
+
+export type ActorPage = {
+  readonly path: string;
+  readonly found: boolean;
+  readonly row?: TreeRow;
+  readonly snapshot: string;
+  readonly parent?: string;
+  readonly monitors: readonly string[];
+  readonly watchers: number;
+  readonly dead_letters: readonly ActorDeadLetter[];
+  readonly crashes: readonly ActorCrash[];
+  readonly recorded: boolean;
+  readonly entries: readonly ActorEntry[];
+  readonly dropped: number;
 };
 
 export type KserveServerLive = {

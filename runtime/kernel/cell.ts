@@ -253,6 +253,9 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
   get mailbox_count(): number {
     return this.#mailbox?.count ?? 0;
   }
+  get relations(): Relations | undefined {
+    return this.#relations;
+  }
   oldestAge_ms(now_ms: number): number {
     return this.#mailbox?.oldestAge_ms(now_ms) ?? 0;
   }

@@ -8,7 +8,8 @@ import type { CrashReport } from "../observe/crash-report.ts";
 import type { DeadLetter } from "../observe/dead-letters.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { TraceContext } from "../observe/trace.ts";
-import type { Snapshot, TreeNode } from "../observe/tree.ts";
+import type { Shown, Snapshot, TreeNode } from "../observe/tree.ts";
+import type { TurnTimes } from "../observe/turn-times.ts";
 import type { Actor } from "./actor.ts";
 import type { AskOptions } from "./ask.ts";
 import type { AskError } from "./errors.ts";
@@ -125,6 +126,11 @@ export interface ActorSystem {
 
   /** Depth first, children in start order. */
   tree(): TreeNode[];
+  /** The parent of the top-level actors, for who walks the tree. */
+  readonly top: Shown;
+  /** Begins to time turns; each call needs one of `unwatchTurns`. */
+  watchTurns(): TurnTimes;
+  unwatchTurns(): void;
   /** False when there is no such actor, or it cannot do that (restart needs a supervisor). */
   control(path: string, action: ControlAction): boolean;
   /** The result of the actor's `inspect`, or its throw. Undefined: no such actor. */

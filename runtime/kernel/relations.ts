@@ -81,6 +81,16 @@ export class Relations {
     return monitor;
   }
 
+  get watchers(): number {
+    return this.#watchers?.length ?? 0;
+  }
+
+  /** Whom this actor monitors. */
+  monitored(): Ref[] {
+    const more = this.#more_monitors === undefined ? [] : [...this.#more_monitors.values()];
+    return [...(this.#monitor === undefined ? [] : [this.#monitor]), ...more].map(({ ref }) => ref);
+  }
+
   /** This actor has ended: tells each watcher once, and ends its own monitors. */
   end(reason: ExitReason): void {
     if (this.#watchers !== undefined) tellAll(this.#watchers, reason);

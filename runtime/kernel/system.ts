@@ -4,7 +4,8 @@ import type { Capabilities } from "../capabilities.ts";
 import { type CrashContext, type CrashReport, CrashReports } from "../observe/crash-report.ts";
 import { type DeadLetter, DeadLetters } from "../observe/dead-letters.ts";
 import { Metrics } from "../observe/metrics.ts";
-import { type TreeNode, treeOf } from "../observe/tree.ts";
+import { type Shown, type TreeNode, treeOf } from "../observe/tree.ts";
+import { TurnTimes } from "../observe/turn-times.ts";
 import { Actor, type Snapshot } from "./actor.ts";
 import { type AskOptions, ask, askDeadline_ms } from "./ask.ts";
 import { Cell } from "./cell.ts";
@@ -64,7 +65,7 @@ export class System implements CellHost {
   readonly capabilities: Capabilities;
   readonly metrics = new Metrics();
   readonly deadlines: Deadlines;
-  readonly dead_letters = new DeadLetters();
+  readonly dead_letters: DeadLetters;
   readonly counters: Counters = {
     asks: 0,
     late_replies: 0,
@@ -78,7 +79,10 @@ export class System implements CellHost {
 
   readonly #hop_codec: HopCodec | undefined;
   readonly #steps: StepHook | undefined;
-  readonly #scheduler: Scheduler;
+  #scheduler: Scheduler;
+  /** In the scheduler's place while somebody watches. */
+  #times: TurnTimes | undefined = undefined;
+  #watchers = 0;
   readonly #reports = new CrashReports();
   readonly #guardian: Cell;
   #last_id = 0;
@@ -91,6 +95,7 @@ export class System implements CellHost {
     this.#hop_codec = options.encode_every_hop;
     this.#steps = options.steps;
     const { clock } = options.capabilities;
+    this.dead_letters = new DeadLetters(clock);
     this.#scheduler = options.scheduler ?? new MicrotaskScheduler(() => clock.now_ms());
     this.#guardian = new Cell(this, undefined, { name: "", shutdown_ms: "infinity" });
     this.#guardian.start(() => new Guardian());
@@ -206,6 +211,24 @@ export class System implements CellHost {
 
   tree(): TreeNode[] {
     return treeOf(this.#guardian, this.capabilities.clock.now_ms());
+  }
+
+  get top(): Shown {
+    return this.#guardian;
+  }
+
+  watchTurns(): TurnTimes {
+    this.#watchers++;
+    const { clock } = this.capabilities;
+    this.#times ??= new TurnTimes(this.#scheduler, () => clock.now_ms());
+    this.#scheduler = this.#times;
+    return this.#times;
+  }
+
+  unwatchTurns(): void {
+    if (this.#watchers === 0 || --this.#watchers > 0 || this.#times === undefined) return;
+    this.#scheduler = this.#times.inner;
+    this.#times = undefined;
   }
 
   control(path: string, action: ControlAction): boolean {

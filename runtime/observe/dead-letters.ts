@@ -1,5 +1,6 @@
 /** Messages that no actor will handle. All are counted; the last few are kept for people. */
 
+import type { Clock } from "../capabilities.ts";
 import type { Mailbox } from "../kernel/mailbox.ts";
 import type { Message } from "../kernel/message.ts";
 import type { Meta, Ref } from "../kernel/ref.ts";
@@ -10,18 +11,32 @@ export type DeadLetter = {
   readonly path: string;
   readonly kind: string;
   readonly reason: DeadLetterReason;
+  readonly wall_ms: number;
+};
+
+type Kept = {
+  readonly ref: Ref;
+  readonly kind: string;
+  readonly reason: DeadLetterReason;
+  readonly wall_ms: number;
 };
 
 const KEPT = 64;
 
 export class DeadLetters {
   count = 0;
-  readonly #recent: { ref: Ref; kind: string; reason: DeadLetterReason }[] = [];
+  readonly #recent: Kept[] = [];
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   /** Fails the ask when the message was one. */
   add(ref: Ref, kind: string, meta: Meta | undefined, reason: DeadLetterReason): void {
     // Paths are made at a read, so that a flood to a dead actor stays cheap.
-    this.#recent[this.count % KEPT] = { ref, kind, reason };
+    const wall_ms = this.#clock.wall_ms();
+    this.#recent[this.count % KEPT] = { ref, kind, reason, wall_ms };
     this.count++;
     const port = meta?.port;
     if (port === undefined) return;
@@ -50,6 +65,6 @@ export class DeadLetters {
   recent(): readonly DeadLetter[] {
     const start = this.count > KEPT ? this.count % KEPT : 0;
     const ordered = [...this.#recent.slice(start), ...this.#recent.slice(0, start)];
-    return ordered.map(({ ref, kind, reason }) => ({ path: ref.address.path, kind, reason }));
+    return ordered.map(({ ref, ...rest }) => ({ path: ref.address.path, ...rest }));
   }
 }

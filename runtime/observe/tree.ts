@@ -28,16 +28,19 @@ export type TreeNode = {
 };
 
 /** The part of a cell and of its actor that the tree shows. */
-interface Shown {
+export interface Shown {
   readonly id: string;
   readonly path: string;
   readonly name: string;
+  readonly parent: object | undefined;
   readonly role: string | undefined;
   readonly state: CellState;
   readonly earlier: Earlier;
   readonly mailbox_count: number;
   readonly handled: number;
-  readonly children: { keys(): Iterable<string>; get(name: string): Shown | undefined } | undefined;
+  readonly children:
+    | { readonly size: number; keys(): Iterable<string>; get(name: string): Shown | undefined }
+    | undefined;
   readonly actor:
     | {
         nodeKind(): NodeKind;
@@ -55,18 +58,26 @@ export function treeOf(root: Shown, now_ms: number): TreeNode[] {
   const open = childrenOf(root).reverse();
   for (let cell = open.pop(); cell !== undefined; cell = open.pop()) {
     const children = childrenOf(cell);
-    nodes.push(treeNode(cell, children, now_ms));
+    const names = children.map((child) => child.id);
+    nodes.push(treeNode(cell, cell.id, cell.path, names, now_ms));
     open.push(...children.reverse());
   }
   return nodes;
 }
 
-function treeNode(cell: Shown, children: readonly Shown[], now_ms: number): TreeNode {
+/** One row. `id` and `path` are the cell's own, which builds them anew at each read. */
+export function treeNode(
+  cell: Shown,
+  id: string,
+  path: string,
+  children: readonly string[],
+  now_ms: number,
+): TreeNode {
   const pid = cell.actor?.nodePid();
   const { last_crash, restarts } = cell.earlier;
   return {
-    id: cell.id,
-    path: cell.path,
+    id,
+    path,
     kind: cell.actor?.nodeKind() ?? "actor",
     role: cell.role ?? cell.name,
     ...(pid === undefined ? {} : { pid }),
@@ -76,11 +87,12 @@ function treeNode(cell: Shown, children: readonly Shown[], now_ms: number): Tree
     oldest_ms: Math.round(cell.oldestAge_ms(now_ms)),
     handled: cell.handled,
     ...(last_crash === undefined ? {} : { last_crash: describeExit(last_crash) }),
-    children: children.map((child) => child.id),
+    children,
   };
 }
 
-function childrenOf(cell: Shown): Shown[] {
+/** In start order. */
+export function childrenOf(cell: Shown): Shown[] {
   const { children } = cell;
   if (children === undefined) return [];
   const order = cell.actor?.stopOrder() ?? "together";

@@ -9,11 +9,14 @@ import type {
   Net,
   Socket,
   SocketHandlers,
+  WebSocketEnd,
+  WebSocketHandlers,
 } from "../capabilities.ts";
 import { tcpAddress, tcpPlaceOf } from "../transport/tcp-address.ts";
 import { TransportError } from "../transport/transport.ts";
 import { realLog } from "./log.ts";
 import { unixPathBytesMax } from "./unix-path.ts";
+import { type TextSocket, WebSockets } from "./web-sockets.ts";
 
 /** Bodies over the frontend's own limits get its answer, not Bun's empty 413. */
 const BODY_BACKSTOP_BYTES = 1024 ** 3;
@@ -223,10 +226,11 @@ const IDLE_MOST_S = 255;
  * `address_in_use`, or `bad_address` for a host that is not ours.
  */
 async function serve(options: HttpServeOptions): Promise<HttpServer> {
-  const { host, port, share_port, idle_ms = 0, tls } = options;
+  const { host, port, share_port, idle_ms = 0, tls, web_sockets } = options;
   const idle_s = Math.min(IDLE_MOST_S, Math.ceil(idle_ms / 1_000));
+  const sockets = web_sockets && new WebSockets(web_sockets);
   try {
-    const server = Bun.serve({
+    const server = Bun.serve<TextSocket | undefined>({
       // A URL's brackets are no part of the address.
       hostname: host.replace(/^\[(.*)\]$/, "$1"),
       port,
@@ -237,7 +241,19 @@ async function serve(options: HttpServeOptions): Promise<HttpServer> {
       // Bun's own page of an error is 50 kB of HTML, with the stack and lines of the source.
       development: false,
       error: faultAnswer,
-      fetch: (request, bun) => options.fetch(request, new RequestInfo(request, bun, idle_s)),
+      ...(sockets === undefined
+        ? {
+            fetch: (request: Request, bun: BunServer) =>
+              options.fetch(request, new RequestInfo(request, bun, idle_s)),
+          }
+        : {
+            websocket: sockets.handler as Bun.WebSocketHandler<TextSocket | undefined>,
+            fetch: async (request: Request, bun: BunServer) => {
+              const info = new UpgradableInfo(request, bun, idle_s, sockets);
+              const answer = await options.fetch(request, info);
+              return info.upgraded ? undefined : answer;
+            },
+          }),
     });
     return {
       host,
@@ -295,13 +311,15 @@ async function isKnownHost(host: string): Promise<boolean> {
   return await Promise.race([found, late]);
 }
 
+type BunServer = Bun.Server<TextSocket | undefined>;
+
 /** Asking for the address costs as much as parsing the request, and few want to know. */
 class RequestInfo implements HttpExchange {
   readonly #request: Request;
-  readonly #server: Bun.Server<undefined>;
+  readonly #server: BunServer;
   readonly #idle_s: number;
 
-  constructor(request: Request, server: Bun.Server<undefined>, idle_s: number) {
+  constructor(request: Request, server: BunServer, idle_s: number) {
     this.#request = request;
     this.#server = server;
     this.#idle_s = idle_s;
@@ -313,6 +331,21 @@ class RequestInfo implements HttpExchange {
 
   get client(): string {
     return this.#server.requestIP(this.#request)?.address ?? "";
+  }
+}
+
+/** Where the server takes WebSockets. */
+class UpgradableInfo extends RequestInfo {
+  upgraded = false;
+  readonly upgrade: Required<HttpExchange>["upgrade"];
+
+  constructor(request: Request, server: BunServer, idle_s: number, sockets: WebSockets) {
+    super(request, server, idle_s);
+    this.upgrade = (accept: (socket: WebSocketEnd) => WebSocketHandlers) => {
+      const outcome = sockets.upgrade(server, request, accept);
+      this.upgraded = outcome === "done";
+      return outcome;
+    };
   }
 }
 

@@ -148,7 +148,11 @@ test("a snapshot is what one actor says of itself", async () => {
     expect(await answer.json()).toEqual({
       node: "root",
       path: "/door",
-      snapshot: { served: expect.any(Number), port: Number(new URL(url).port) },
+      snapshot: {
+        served: expect.any(Number),
+        port: Number(new URL(url).port),
+        ...{ pages: 0, watched: [] },
+      },
     });
   }
   expect((await fetch(`${url}/api/actors/root%2Fnobody/snapshot`)).status).toBe(404);

@@ -11,6 +11,7 @@ const node = (id: string, children: string[] = [], fields: Partial<TreeNode> = {
   state: "running",
   restarts: 0,
   mailbox: 0,
+  oldest_ms: 0,
   handled: 0,
   children,
   ...fields,

@@ -30,7 +30,9 @@ test("an actor starts, handles one message at a time in order, and ends", async 
   expect(seen).toEqual(["init", "1", "2", "terminate shutdown"]);
   expect(ref.tell(say("3"))).toBe(false);
   expect(system.deadLetters().count).toBe(1);
-  expect(system.deadLetters().recent).toEqual([{ path: "/a", kind: "say", reason: "stopped" }]);
+  expect(system.deadLetters().recent).toEqual([
+    { path: "/a", kind: "say", reason: "stopped", wall_ms: expect.any(Number) },
+  ]);
 });
 
 test("while a handler waits, messages wait and signals do not", async () => {

@@ -1,0 +1,38 @@
+/** Who may change something over the inspector: pure. */
+
+export type ActingRules = {
+  /** `--inspector-read-only`: nobody may. */
+  readonly read_only: boolean;
+  /** Who acts must give it; absent where only this machine reaches the door. */
+  readonly token?: string;
+};
+
+export type Refusal = { readonly status: 401 | 403; readonly error: string };
+
+/** Undefined: it may. */
+export function mayAct(request: Request, rules: ActingRules | undefined): Refusal | undefined {
+  if (rules === undefined) return undefined;
+  if (rules.read_only) {
+    const error = "refused: this inspector only shows; start it without --inspector-read-only";
+    return { status: 403, error };
+  }
+  if (rules.token === undefined || hasToken(request, rules.token)) return undefined;
+  const error =
+    "refused: acting needs the token that the cluster printed after its ready line, " +
+    "as Authorization: Bearer TOKEN";
+  return { status: 401, error };
+}
+
+const BEARER = /^bearer +(\S+)$/i;
+
+function hasToken(request: Request, token: string): boolean {
+  const given = BEARER.exec(request.headers.get("authorization")?.trim() ?? "")?.[1] ?? "";
+  return sameText(given, token);
+}
+
+/** Takes equally long wherever the two differ. */
+function sameText(given: string, token: string): boolean {
+  let differs = given.length ^ token.length;
+  for (let i = 0; i < token.length; i++) differs |= given.charCodeAt(i) ^ token.charCodeAt(i);
+  return differs === 0;
+}

@@ -1,0 +1,29 @@
+/**
+ * The table of the inspector's routes. A route is a file in `routes/` and a line here; the first
+ * one whose path fits counts, so a path with fewer `{…}` stands before a wider one.
+ */
+import type { Route } from "./route.ts";
+import { actorActions, actorRoutes } from "./routes/actors.ts";
+import { kvRoute } from "./routes/kv.ts";
+import { liveRoute } from "./routes/live.ts";
+import { meRoute } from "./routes/me.ts";
+import { overviewRoutes } from "./routes/overview.ts";
+
+const usageRoute: Route = { path: "/", on: { GET: () => new Response(usage()) } };
+
+export const routes: readonly Route[] = [
+  usageRoute,
+  meRoute,
+  liveRoute,
+  ...overviewRoutes,
+  kvRoute,
+  ...actorRoutes,
+];
+
+/** What a person reads who asks with curl. */
+export function usage(): string {
+  const listed = routes.filter(({ path }) => path !== "/" && !path.startsWith("/api/actors/"));
+  const lines = listed.map(({ path, on }) => `${Object.keys(on).join("|")} ${path}`);
+  const actions = `POST /api/actors/ID/{${actorActions.join(",")}}`;
+  return `Troupe's inspector: ${[...lines, "GET /api/actors/ID/snapshot", actions].join(", ")}\n`;
+}
