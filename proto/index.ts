@@ -39,18 +39,22 @@ export type {
   PassSums as WirePassSums,
   PlanLeg,
   PoolKind,
+  PoolWorker,
   RefusalCode,
   Resumable,
   ResumeContext,
+  RetiredWorker,
   RoutedRequest,
   RoutedSession,
   RouteHints,
   RouteOutcome,
+  RouterWeights,
   SamplingParams,
   TaintWeight,
   TokenLogprob,
   TreeNode,
   TreeRow,
+  WorkerFailure,
   WorkerRecord,
   WorkerRole,
 } from "./gen/types.ts";
@@ -143,6 +147,8 @@ export type RouterNews = Kind<"router_news", t.RouterNews>;
 export type BusyIs = Kind<"busy_is", t.BusyIs>;
 export type SetBusy = Kind<"set_busy", t.SetBusy> & Ask<BusyIs>;
 export type RouterJoin = Kind<"router_join", t.RouterJoin>;
+export type WeightsAre = Kind<"weights_are", t.WeightsAre>;
+export type SetWeights = Kind<"set_weights", t.SetWeights> & Ask<WeightsAre>;
 /** What the routers of several frontends tell each other. */
 export type PeerMessage = RouterNews | RouterJoin;
 
@@ -152,6 +158,16 @@ export type Reserve = Kind<"reserve", t.Reserve> & Ask<Reserved>;
 export type Settle = Kind<"settle", t.Settle>;
 /** What the limits actor understands. */
 export type LimitsMessage = Reserve | Settle;
+
+// pool: a person or a planner ↔ the pool of a machine's workers
+export type WorkersAdded = Kind<"workers_added", t.WorkersAdded>;
+export type AddWorkers = Kind<"add_workers", t.AddWorkers> & Ask<WorkersAdded>;
+export type WorkersRetired = Kind<"workers_retired", t.WorkersRetired>;
+export type RetireWorkers = Kind<"retire_workers", t.RetireWorkers> & Ask<WorkersRetired>;
+export type Pool = Kind<"pool", t.Pool>;
+export type GetPool = Kind<"get_pool", t.GetPool> & Ask<Pool>;
+/** What the pool of a machine's workers understands. */
+export type PoolMessage = AddWorkers | RetireWorkers | GetPool;
 
 // control
 export type Progress = Kind<"progress", t.Progress>;
@@ -164,6 +180,8 @@ export type Probed = Kind<"probed", t.Probed>;
 export type Probe = Kind<"probe", t.Probe> & Ask<Probed>;
 export type FaultsSet = Kind<"faults_set", t.FaultsSet>;
 export type SetFaults = Kind<"set_faults", t.SetFaults> & Ask<FaultsSet>;
+export type ProcessFaulted = Kind<"process_faulted", t.ProcessFaulted>;
+export type FaultProcess = Kind<"fault_process", t.FaultProcess> & Ask<ProcessFaulted>;
 
 // inspect: anybody ↔ the inspector actor of a process
 export type Tree = Kind<"tree", t.Tree>;
@@ -213,6 +231,7 @@ export type RouterMessage =
   | WorkerNews
   | KvEvents
   | SetBusy
+  | SetWeights
   | PeerMessage;
 /** What the keeper of a machine's adapters understands. */
 export type AdapterMessage = FollowAdapters | LoadAdapter | UnloadAdapter;
@@ -223,14 +242,15 @@ export type InspectMessage =
   | GetProcess
   | ControlActor
   | GetTreeDelta
-  | GetActor;
+  | GetActor
+  | FaultProcess;
 /** What the fault actor of a process understands. */
 export type FaultMessage = SetFaults;
 
 /**
  * Type ids are never reused. 1–63 belong to `runtime/` (envelope.proto, registry.proto), the rest
  * is split by domain: 64 inference, 80 kv, 96 model, 104 router, 112 control, 120 limits,
- * 128 and 180 inspect, 136 kv beyond the engines.
+ * 128 and 180 inspect, 136 kv beyond the engines, 160 pool, 168 router weights, 174 process faults.
  */
 export const messageTable = [
   { id: 64, kind: "generate", codec: codecs.Generate },
@@ -311,6 +331,16 @@ export const messageTable = [
   { id: 148, kind: "peer_found_kv", codec: codecs.PeerFoundKv },
   { id: 149, kind: "peer_offer_kv", codec: codecs.PeerOfferKv },
   { id: 150, kind: "kv_tier_news", codec: codecs.KvTierNews },
+  { id: 160, kind: "add_workers", codec: codecs.AddWorkers },
+  { id: 161, kind: "workers_added", codec: codecs.WorkersAdded },
+  { id: 162, kind: "retire_workers", codec: codecs.RetireWorkers },
+  { id: 163, kind: "workers_retired", codec: codecs.WorkersRetired },
+  { id: 164, kind: "get_pool", codec: codecs.GetPool },
+  { id: 165, kind: "pool", codec: codecs.Pool },
+  { id: 168, kind: "set_weights", codec: codecs.SetWeights },
+  { id: 169, kind: "weights_are", codec: codecs.WeightsAre },
+  { id: 174, kind: "fault_process", codec: codecs.FaultProcess },
+  { id: 175, kind: "process_faulted", codec: codecs.ProcessFaulted },
   { id: 180, kind: "get_tree_delta", codec: codecs.GetTreeDelta },
   { id: 181, kind: "tree_delta", codec: codecs.TreeDelta },
   { id: 182, kind: "get_actor", codec: codecs.GetActor },

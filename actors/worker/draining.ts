@@ -63,6 +63,10 @@ export class Draining {
    * for a drain meanwhile.
    */
   pause(budget_ms: number, over: (resumed: boolean) => void): void {
+    if (this.#drained) {
+      over(false);
+      return;
+    }
     this.#pauses.push(over);
     this.#begin(budget_ms);
   }

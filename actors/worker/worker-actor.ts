@@ -5,7 +5,6 @@
  */
 import type {
   Accepted,
-  ChangeRole,
   ConsumerMessage,
   Embed,
   FetchBlob,
@@ -15,7 +14,6 @@ import type {
   UnloadAdapter,
   WorkerLoad,
   WorkerMessage,
-  WorkerRole,
 } from "../../proto/index.ts";
 import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
 import type { ReplyPort } from "../../runtime/kernel/ref.ts";
@@ -28,6 +26,7 @@ import { type AdaptersTimer, WorkerAdapters } from "./adapters.ts";
 import { Admission } from "./admission.ts";
 import { Answers, type AnswersTimer } from "./answers/answers.ts";
 import { fillingABlock, runCanary } from "./canary.ts";
+import { ChangingRole } from "./changing-role.ts";
 import { Draining, type DrainMessage } from "./draining.ts";
 import { EmbedJobs, type EmbedMessage } from "./embed-jobs.ts";
 import { EngineHealth, EngineStuckError, healthDefaults } from "./engine-health.ts";
@@ -64,7 +63,6 @@ const RESEND_MS = 5;
 
 export class WorkerActor extends Actor<WorkerMessage | Own> {
   readonly #options: WorkerOptions;
-  #role: WorkerRole;
   #engine!: Engine;
   #model!: WorkerModel;
   #subscriptions!: Subscriptions;
@@ -87,11 +85,11 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   #last_handle = 0;
   readonly #loop: EngineLoop;
   readonly #drain: Draining;
+  readonly #role: ChangingRole;
 
   constructor(options: WorkerOptions) {
     super();
     this.#options = options;
-    this.#role = options.role;
     this.#probation = new Probation({
       admit: (generate) => this.#admit(generate),
       later: (request) => this.ctx.after(TRIAL_MS, { kind: "trial", request }),
@@ -152,6 +150,11 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       isIdle: () => this.#isIdle,
       begun: () => this.#takeNoMore(),
       handOver: (left_ms) => this.#answers.handOver(left_ms),
+    });
+    this.#role = new ChangingRole(options.role, {
+      ctx: () => this.ctx,
+      drain: () => this.#drain,
+      register: () => this.#register(),
     });
   }
 
@@ -220,7 +223,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   async #register(): Promise<void> {
     if (!this.#registered || this.#drain.active) return;
     const { worker, registry, labels = [], taints = [] } = this.#options;
-    const role = this.#role;
+    const role = this.#role.now;
     const ref = wireOf(this.ctx.system, this.ctx.self);
     const { card } = this.#model;
     const adapters = { items: [...this.#adapters.list] };
@@ -317,7 +320,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         this.#tiers?.handOffIs(message);
         break;
       case "change_role":
-        this.#changeRole(message);
+        this.#role.change(message);
         break;
       case "answer_late":
       case "grace_over":
@@ -488,25 +491,6 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     for (const { generate, port } of this.#probation.takeAll()) port.reply(this.#admit(generate));
   }
 
-  /** Answers that are not done when the drain's budget is over are finished in the new role. */
-  #changeRole({ role, budget_ms }: ChangeRole): void {
-    const port = this.ctx.replyLater();
-    const reply = () => port.reply({ kind: "role_changed", role: this.#role });
-    if (role === this.#role || this.#drain.active) {
-      reply();
-      return;
-    }
-    this.#drain.pause(budget_ms, (resumed) => {
-      if (!resumed) {
-        reply();
-        return;
-      }
-      this.ctx.log.log("info", "this worker has another role", { from: this.#role, role });
-      this.#role = role;
-      void this.#register().then(reply, reply);
-    });
-  }
-
   #lookAtEngine(): void {
     try {
       if (this.#health.look(this.ctx.clock.now_ms())) this.#loop.wake();
@@ -587,7 +571,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       orphans: this.#orphans.count,
       embeddings: this.#embeds.running + this.#embeds.waiting,
       on_trial: this.#probation.waiting + Number(this.#probation.busy),
-      role: this.#role,
+      role: this.#role.now,
       draining: this.#drain.active,
       ...(this.#tiers === undefined ? {} : { kv_tiers: this.#tiers.inspect() }),
       ...this.#subscriptions.inspect(),

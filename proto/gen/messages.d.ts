@@ -11,6 +11,8 @@ export const troupe: {
     Drained: Codec<t.Drained>;
     ChangeRole: Codec<t.ChangeRole>;
     RoleChanged: Codec<t.RoleChanged>;
+    FaultProcess: Codec<t.FaultProcess>;
+    ProcessFaulted: Codec<t.ProcessFaulted>;
     SetFaults: Codec<t.SetFaults>;
     FaultsSet: Codec<t.FaultsSet>;
     FaultCount: Codec<t.FaultCount>;
@@ -144,6 +146,15 @@ export const troupe: {
     Reserve: Codec<t.Reserve>;
     Reserved: Codec<t.Reserved>;
     Settle: Codec<t.Settle>;
+    AddWorkers: Codec<t.AddWorkers>;
+    WorkersAdded: Codec<t.WorkersAdded>;
+    WorkerFailure: Codec<t.WorkerFailure>;
+    RetireWorkers: Codec<t.RetireWorkers>;
+    WorkersRetired: Codec<t.WorkersRetired>;
+    RetiredWorker: Codec<t.RetiredWorker>;
+    GetPool: Codec<t.GetPool>;
+    Pool: Codec<t.Pool>;
+    PoolWorker: Codec<t.PoolWorker>;
     RegistryEntry: Codec<t.RegistryEntry>;
     Register: Codec<t.Register>;
     Registered: Codec<t.Registered>;
@@ -172,4 +183,8 @@ export const troupe: {
     ModelBusy: Codec<t.ModelBusy>;
     SetBusy: Codec<t.SetBusy>;
     BusyIs: Codec<t.BusyIs>;
+    RouterWeights: Codec<t.RouterWeights>;
+    RouterWeight: Codec<t.RouterWeight>;
+    SetWeights: Codec<t.SetWeights>;
+    WeightsAre: Codec<t.WeightsAre>;
 };

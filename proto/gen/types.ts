@@ -37,6 +37,17 @@ export type ChangeRole = {
 
 export type RoleChanged = {
   readonly role: WorkerRole;
+  readonly why: string;
+};
+
+export type FaultProcess = {
+  readonly path: string;
+  readonly fault: string;
+  readonly for_ms: number;
+};
+
+export type ProcessFaulted = {
+  readonly pid: number;
 };
 
 export type SetFaults = {
@@ -935,6 +946,67 @@ export type Settle = {
   readonly day: number;
 };
 
+export type AddWorkers = {
+  readonly change: string;
+  readonly epoch: number;
+  readonly model: string;
+  readonly role?: WorkerRole;
+  readonly count: number;
+  readonly ready_ms: number;
+};
+
+export type WorkersAdded = {
+  readonly change: string;
+  readonly workers: readonly string[];
+  readonly failed: readonly WorkerFailure[];
+  readonly refused: string;
+};
+
+export type WorkerFailure = {
+  readonly worker: string;
+  readonly why: string;
+};
+
+export type RetireWorkers = {
+  readonly change: string;
+  readonly epoch: number;
+  readonly workers: readonly string[];
+  readonly budget_ms: number;
+};
+
+export type WorkersRetired = {
+  readonly change: string;
+  readonly retired: readonly RetiredWorker[];
+  readonly failed: readonly WorkerFailure[];
+  readonly refused: string;
+};
+
+export type RetiredWorker = {
+  readonly worker: string;
+  readonly model: string;
+  readonly role: WorkerRole;
+  readonly finished: number;
+  readonly unfinished: number;
+};
+
+export type GetPool = {};
+
+export type Pool = {
+  readonly machine: string;
+  readonly epoch: number;
+  readonly workers: readonly PoolWorker[];
+  readonly models: readonly string[];
+};
+
+export type PoolWorker = {
+  readonly worker: string;
+  readonly process: string;
+  readonly model: string;
+  readonly role: WorkerRole;
+  readonly state: string;
+  readonly added: boolean;
+};
+
 export type RegistryEntry = {
   readonly key: string;
   readonly value: Uint8Array;
@@ -1152,4 +1224,23 @@ export type SetBusy = {
 export type BusyIs = {
   readonly supported: boolean;
   readonly busy: readonly ModelBusy[];
+};
+
+export type RouterWeights = {
+  readonly items: readonly RouterWeight[];
+  readonly set_ms: number;
+};
+
+export type RouterWeight = {
+  readonly name: string;
+  readonly value: number;
+};
+
+export type SetWeights = {
+  readonly weights?: RouterWeights;
+};
+
+export type WeightsAre = {
+  readonly supported: boolean;
+  readonly set_ms: number;
 };
