@@ -9,7 +9,7 @@ import type { WorkerRole } from "../proto/index.ts";
 import type { LogLevel } from "../runtime/capabilities.ts";
 import type { PlaneUrls } from "../runtime/planes.ts";
 import type { EngineSettings } from "./settings/engine-settings.ts";
-import type { RouterSettings } from "./settings/settings.ts";
+import type { RouterSettings } from "./settings/router/router-settings.ts";
 
 type Common = {
   /** Sockets of this node's processes; mode 700. */

@@ -32,7 +32,14 @@ export type ChildBoot = {
   readonly weight_bytes: number;
   /** A program that runs it. */
   readonly under?: readonly string[];
+  /** CPUs that it is kept to; undefined: wherever the system puts it. */
+  readonly cpus?: CpuRange;
 };
+
+export type WorkerChild = ChildBoot & { readonly boot: WorkerBoot };
+
+export const isWorkerChild = (child: ChildBoot): child is WorkerChild =>
+  child.boot.role === "worker";
 
 /** Blocks' keeper, workers, routers, frontends, as far as the machine's role has them. */
 export function childBoots(
@@ -50,10 +57,10 @@ export function childBoots(
   const workers = models.flatMap((model, index) =>
     source.settings.workers.flatMap((counted, kind) =>
       workerNames(source.settings, counted, index, prefix).map((names, i): ChildBoot => {
-        const boot = workerBoot(source, model, counted.role, names, kind + i === 0);
-        const child = { node: names[0] ?? "worker", boot, weight_bytes: model.weight_bytes };
-        const range = cpus[process++ % cpus.length];
-        return range === undefined ? child : onCpus(child, range);
+        const first = kind + i === 0;
+        const sharers = totalOf(source.settings.workers) * models.length;
+        const boot = workerBoot(source, model, { role: counted.role, names, first, sharers });
+        return placed(model, boot, cpus[process++ % cpus.length]);
       }),
     ),
   );
@@ -73,6 +80,21 @@ export function childBoots(
   ];
 }
 
+/** One more worker, in a process of its own. */
+export function addedChild(
+  source: BootSource,
+  model: FoundModel,
+  worker: Omit<WorkersOfBoot, "first">,
+  range: CpuRange | undefined,
+): WorkerChild {
+  return placed(model, workerBoot(source, model, { ...worker, first: false }), range);
+}
+
+function placed(model: FoundModel, boot: WorkerBoot, range: CpuRange | undefined): WorkerChild {
+  const child = { node: boot.workers[0] ?? "worker", boot, weight_bytes: model.weight_bytes };
+  return range === undefined ? child : onCpus(child, range);
+}
+
 function commonBoot(source: BootSource) {
   const { settings, machine, registry_address, run_folder, cache_folder, assets_folder } = source;
   const { log_level, planes, namespace, drain_timeout_ms } = settings;
@@ -84,22 +106,29 @@ function commonBoot(source: BootSource) {
 }
 
 /** An engine has as many threads as CPUs, unless it was said how many. */
-function onCpus(child: ChildBoot & { readonly boot: WorkerBoot }, range: CpuRange): ChildBoot {
+function onCpus(child: WorkerChild, range: CpuRange): WorkerChild {
   const { engine } = child.boot;
   const threads = engine.common.threads || range.last - range.first + 1;
   const own = { ...engine, common: { ...engine.common, threads } };
-  return { ...child, boot: { ...child.boot, engine: own }, under: keptTo(range) };
+  const boot = { ...child.boot, engine: own };
+  return { ...child, boot, under: keptTo(range), cpus: range };
 }
+
+type WorkersOfBoot = {
+  readonly role: WorkerRole;
+  readonly names: readonly string[];
+  readonly first: boolean;
+  /** Workers that share this machine's free memory. */
+  readonly sharers: number;
+};
 
 function workerBoot(
   source: BootSource,
   model: FoundModel,
-  worker_role: WorkerRole,
-  workers: readonly string[],
-  first: boolean,
+  { role: worker_role, names: workers, first, sharers }: WorkersOfBoot,
 ): WorkerBoot {
   const { settings, machine } = source;
-  const { engine, keep, workers: each, models } = settings;
+  const { engine, keep } = settings;
   return {
     ...commonBoot(source),
     role: "worker",
@@ -112,8 +141,7 @@ function workerBoot(
     model_path: model.path,
     model_name: model.name,
     chat_template: templateFor(settings.chat_templates, model.name),
-    sharers: totalOf(each) * models.length,
-    keep,
+    ...{ sharers, keep },
     tiers: settings.kv.host_bytes > 0,
   };
 }

@@ -11,6 +11,8 @@ import { slotPace } from "../supervisors/process-slot.ts";
 import { type Discovery, keys } from "./discovery.ts";
 import { announce } from "./keep-registered.ts";
 
+const METRIC = "troupe_process_crash_loop";
+
 export class CrashLoops {
   readonly #system: ActorSystem;
   readonly #discovery: Discovery;
@@ -24,10 +26,16 @@ export class CrashLoops {
   /** Watches a slot that is about to start. */
   watch(slot: string): void {
     this.#system.metrics
-      .gauge("troupe_process_crash_loop", "1 while a process keeps ending and is tried slowly.", {
+      .gauge(METRIC, "1 while a process keeps ending and is tried slowly.", {
         process: slot,
       })
       .readWith(() => (this.#looping.has(slot) ? 1 : 0));
+  }
+
+  /** The slot is gone for good. */
+  unwatch(slot: string): void {
+    this.#over(slot);
+    this.#system.metrics.remove(METRIC, { process: slot });
   }
 
   /** @param path of the slot's supervisor */

@@ -12,6 +12,7 @@ import {
   type ActorRef,
   type KvKeeperMessage,
   codecs as proto,
+  type RouterWeights,
   type WorkerRecord,
 } from "../proto/index.ts";
 import { Actor, type Snapshot } from "../runtime/kernel/actor.ts";
@@ -50,6 +51,10 @@ export const keys = {
   kv: (root: string) => `kv/${root}`,
   /** How a worker's last process ended; a number in the value makes each end a change. */
   exit: (worker: string) => `exits/${worker}`,
+  /** Pools of workers, one a machine that has some. */
+  pool: (root: string) => `pools/${root}`,
+  /** What a root was told of the routers' weights; the value is a RouterWeights. */
+  weights: (root: string) => `router-weights/${root}`,
 } as const;
 
 const everything = Object.values(keys).map((key) => key(""));
@@ -59,6 +64,11 @@ export const onlyLiveness = [keys.loop("")];
 export const keepersToo = [...onlyLiveness, keys.kv("")];
 /** Followed by the keeper of blocks of one machine among several. */
 export const keepersAndWorkers = [...keepersToo, keys.worker("")];
+/** Followed by a root: what it starts and stops, what its inspector shows and changes. */
+export const rootFollows = [
+  ...[keys.process(""), keys.door(""), keys.loop(""), keys.worker(""), keys.router("")],
+  ...[keys.pool(""), keys.weights("")],
+];
 const HOLD_DEADLINE_MS = 10_000;
 
 export const workerRecordBytes = (record: WorkerRecord): Uint8Array =>
@@ -166,6 +176,12 @@ export class Discovery {
     );
   }
 
+  /** The owner of one key now; undefined: there is none, or it is being restarted. */
+  owner<M extends Message>(prefix: string, name: string): Ref<M> | undefined {
+    const entry = this.#known.get(prefix)?.get(prefix + name);
+    return entry?.owner && refOf<M>(this.#system, entry.owner);
+  }
+
   /** The keeper of a machine's blocks now; undefined: there is none, or it is being restarted. */
   kvKeeper(root: string): Ref<KvKeeperMessage> | undefined {
     const entry = this.#known.get(keys.kv(""))?.get(keys.kv(root));
@@ -201,10 +217,15 @@ export class Discovery {
     return [...found].map((key) => key.slice(prefix.length)).sort();
   }
 
+  /** What all workers say of themselves now. */
+  workers(): WorkerRecord[] {
+    return this.#entries(keys.worker("")).flatMap(recordOf);
+  }
+
   /** `all` at once, then each change; returns what ends the watch. */
   watchWorkers(listener: (change: WorkersChange) => void): () => void {
     const prefix = keys.worker("");
-    listener({ kind: "all", records: this.#entries(prefix).flatMap(recordOf) });
+    listener({ kind: "all", records: this.workers() });
     return this.#listen(prefix, (before, now) => {
       for (const change of workerChanges(before, now)) listener(change);
     });
@@ -220,6 +241,24 @@ export class Discovery {
         listener(key.slice(prefix.length), new TextDecoder().decode(value).endsWith(" crash"));
       }
     });
+  }
+
+  /** What was set last of the routers' weights; undefined: nothing. */
+  weights(): RouterWeights | undefined {
+    const all = this.#entries(keys.weights("")).map(({ value }) =>
+      proto.RouterWeights.decode(value),
+    );
+    return all.sort((a, b) => b.set_ms - a.set_ms)[0];
+  }
+
+  /** Calls `listener` with the weights that were set last, if any were, then at each change. */
+  watchWeights(listener: (weights: RouterWeights) => void): () => void {
+    const tell = () => {
+      const weights = this.weights();
+      if (weights !== undefined) listener(weights);
+    };
+    tell();
+    return this.#listen(keys.weights(""), tell);
   }
 
   /** Calls `listener` with all routers at once, then at each change. */

@@ -5,9 +5,9 @@
 import type { AdapterKeeperOptions } from "../actors/adapters/adapters.ts";
 import { FaultActor, faultyWorld } from "../actors/fault/fault.ts";
 import { RedisUsage } from "../actors/limits/limits.ts";
+import { WorkerPool } from "../actors/pool/pool.ts";
 import type { Drain, InspectMessage } from "../proto/index.ts";
 import type { Capabilities } from "../runtime/capabilities.ts";
-import type { Message } from "../runtime/kernel/message.ts";
 import type { Ref } from "../runtime/kernel/ref.ts";
 import { type ActorSystem, createSystem } from "../runtime/kernel/system.ts";
 import { type OpenPlanes, planePrefix } from "../runtime/planes.ts";
@@ -18,13 +18,13 @@ import { supervisor } from "../runtime/supervision/supervisor.ts";
 import { httpOrigin } from "../runtime/url-host.ts";
 import { FAULT_NAME, rootPaths } from "../supervisors/paths.ts";
 import { planeSpecs, planeStates } from "../supervisors/plane-tree.ts";
-import { processSlot } from "../supervisors/process-slot.ts";
 import { rootTree } from "../supervisors/root-tree.ts";
-import { type Boot, bootToEnvironment, FATAL_PREFIX, SERVING_STAGE } from "./boot.ts";
-import { type ChildBoot, childBoots } from "./child-boots.ts";
+import type { Boot } from "./boot.ts";
+import { type BootSource, type ChildBoot, childBoots, isWorkerChild } from "./child-boots.ts";
 import { codecs } from "./codecs.ts";
-import { CrashLoops } from "./crash-loops.ts";
-import { Discovery, keys } from "./discovery.ts";
+import { Discovery, keys, rootFollows } from "./discovery.ts";
+import { Children } from "./fleet/children.ts";
+import { Fleet } from "./fleet/fleet.ts";
 import {
   adapterSpecs,
   adaptersFor,
@@ -38,11 +38,7 @@ import { limitsSpecs } from "./keys/limits-spec.ts";
 import { joinCluster, type Machine, registryOf, tellEnds, wiresOf } from "./machine.ts";
 import { checkKvFolder } from "./settings/kv-folder.ts";
 import type { Settings } from "./settings/settings.ts";
-import { SettingsError } from "./settings/settings-error.ts";
-import { hasWorkers, namedAfter, workersText } from "./settings/worker-counts.ts";
-import { type SlotStart, Slots } from "./slots.ts";
-import { readyBudget_ms } from "./start-budget.ts";
-import { WorkerCrashes } from "./worker-crashes.ts";
+import { hasWorkers, workersText } from "./settings/worker-counts.ts";
 
 export type RootWorld = {
   readonly capabilities: Capabilities;
@@ -83,14 +79,7 @@ export type Root = {
   abort(): Promise<void>;
 };
 
-const slotsOf = {
-  worker: rootPaths.workers,
-  router: rootPaths.routers,
-  frontend: rootPaths.frontends,
-  kv: rootPaths.kv,
-} as const;
-
-const budgets = { cut_ms: 200, stop_ms: 5_000, registry_ms: 2_000, tree_ms: 15_000 };
+const budgets = { cut_ms: 200, registry_ms: 2_000, tree_ms: 15_000 };
 /** Rejects with SettingsError or ModelError: one line that says what to do. */
 export async function startRoot(settings: Settings, given: RootWorld): Promise<Root> {
   const { capabilities, steps } = faultyWorld("root", given.capabilities, given.env, given.exit);
@@ -147,11 +136,7 @@ class RunningRoot implements Root {
   inspector_port = 0;
   readonly lost: Promise<string>;
   readonly #discovery: Discovery;
-  readonly #loops: CrashLoops;
-  readonly #crashes: WorkerCrashes;
-  readonly #slots: Readonly<Record<Boot["role"], Slots>>;
-  /** Reasons of children that could not start, newest last. */
-  readonly #fatal: string[] = [];
+  readonly #children: Children;
   readonly #serving = new Set<string>();
   #allServe: () => void = () => {};
   #stopping = false;
@@ -179,17 +164,12 @@ class RunningRoot implements Root {
     this.#machine = machine;
     this.host = settings.frontend.host;
     const registry = { node: machine.root, address: remote.address };
-    const follows = [keys.process(""), keys.door(""), keys.loop("")];
     const { namespace } = settings;
-    this.#discovery = new Discovery(system, registry, namespace, rootPaths.top, follows);
-    this.#loops = new CrashLoops(system, this.#discovery);
-    this.#crashes = new WorkerCrashes(system, this.#discovery);
-    this.#slots = {
-      worker: new Slots(system, slotsOf.worker),
-      router: new Slots(system, slotsOf.router),
-      frontend: new Slots(system, slotsOf.frontend),
-      kv: new Slots(system, slotsOf.kv),
-    };
+    this.#discovery = new Discovery(system, registry, namespace, rootPaths.top, rootFollows);
+    this.#children = new Children(system, this.#discovery, {
+      ...{ status: world.status, passLine: world.passLine },
+      serving: (node) => this.#serves(node),
+    });
     this.lost = new Promise((resolve) => {
       this.#tellLost = resolve;
     });
@@ -222,10 +202,17 @@ class RunningRoot implements Root {
       },
     };
     const keeps = models.length > 0 && this.#settings.kv.host_bytes > 0;
+    const source = this.#bootSource();
+    const children = childBoots(source, models);
+    const fleet = new Fleet(
+      { system, discovery: this.#discovery, children: this.#children, source, models },
+      children.filter(isWorkerChild),
+    );
     const more = [
       ...planeSpecs(this.#machine.planes?.bus, this.#discovery),
       ...this.#limits(),
       ...adapterSpecs(adapters),
+      ...(models.length > 0 ? [{ id: "pool", start: () => new WorkerPool(fleet) }] : []),
     ];
     const registry = registryOf(this.#machine);
     const tree = rootTree(inspector, this.#discovery.spec(), registry, more, keeps);
@@ -237,10 +224,12 @@ class RunningRoot implements Root {
     if (adapters !== undefined) {
       await keepRegistered(system, this.#discovery, keys.adapters(root), rootPaths.adapters);
     }
-    const { kv, ...others } = this.#slots;
-    for (const slots of [...Object.values(others), ...(keeps ? [kv] : [])]) slots.watch();
+    if (models.length > 0) {
+      await keepRegistered(system, this.#discovery, keys.pool(root), rootPaths.pool);
+    }
+    this.#children.watch(keeps);
     const serving = this.#everyFrontendServes();
-    await this.#startChildren(models);
+    await this.#startChildren(children);
     // Workers of other machines may come at any time, so they are not waited for.
     if (this.#settings.role !== "all") return;
     this.#world.status("waiting for the frontends to know the model");
@@ -310,65 +299,28 @@ class RunningRoot implements Root {
 
   #leave(): void {
     this.#stopping = true;
-    for (const slots of Object.values(this.#slots)) slots.close();
+    this.#children.close();
   }
 
-  async #startChildren(models: readonly FoundModel[]): Promise<void> {
+  #bootSource(): BootSource {
     const { run_folder, cache_folder, data_folder, assets_folder, version } = this.#world;
-    const source = {
+    return {
       ...{ settings: this.#settings, machine: this.#machine, port: this.port },
       ...{ run_folder, cache_folder, data_folder, assets_folder, version },
       registry_address: this.#remote.address,
     };
-    const children = childBoots(source, models);
+  }
+
+  async #startChildren(children: readonly ChildBoot[]): Promise<void> {
     const count = (role: Boot["role"]) => children.filter(({ boot }) => boot.role === role).length;
     const workers = workersText(this.#settings.workers, count("worker"));
     this.#world.status(`starting ${workers}, ${count("frontend")} frontend(s)`);
-    const starts = children.map((child) => this.#slots[child.boot.role].start(this.#slot(child)));
-    const results = await Promise.allSettled(starts);
-    const failed = results.find((result) => result.status === "rejected");
-    if (failed === undefined) return;
-    const said = this.#fatal.at(-1);
-    throw new SettingsError(said ?? `a process could not start: ${String(failed.reason)}`);
+    await this.#children.startAll(children);
   }
 
-  #slot({ node, boot, weight_bytes, under = [] }: ChildBoot): SlotStart {
-    this.#loops.watch(node);
-    const path = `${slotsOf[boot.role]}/${node}`;
-    const ready_ms = readyBudget_ms(weight_bytes);
-    const spec = processSlot({
-      node,
-      role: boot.role === "worker" ? namedAfter(boot.worker_role) : boot.role,
-      env: bootToEnvironment(boot),
-      under,
-      ready_timeout_ms: ready_ms,
-      stop_budget_ms: budgets.stop_ms + boot.drain_timeout_ms,
-      onLine: (line) => {
-        if (line.startsWith(FATAL_PREFIX)) this.#fatal.push(line.slice(FATAL_PREFIX.length));
-        else this.#world.passLine(line);
-      },
-      onMessage: (message) => this.#onProgress(node, message),
-      onExit: (exit) => {
-        if (boot.role === "worker") this.#crashes.take(boot.workers, exit);
-      },
-      onLoop: (change) => this.#loops.take(node, path, change),
-    });
-    return { spec, ready_ms };
-  }
-
-  #onProgress(node: string, message: Message): void {
-    if (message.kind !== "progress") return;
-    const { stage, fraction, detail } = message as Message & {
-      stage: string;
-      fraction: number;
-      detail: string;
-    };
-    if (stage === SERVING_STAGE) {
-      this.#serving.add(node);
-      if (this.#serving.size >= this.#settings.frontends) this.#allServe();
-      return;
-    }
-    this.#world.status(`${node}: ${stage} ${detail}`, stage === "load" ? fraction : undefined);
+  #serves(node: string): void {
+    this.#serving.add(node);
+    if (this.#serving.size >= this.#settings.frontends) this.#allServe();
   }
 
   /** Resolves when every frontend answers a request that comes now. */

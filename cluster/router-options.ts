@@ -1,10 +1,10 @@
 /** Options of a router, in a frontend or in a process of its own. */
-import type { KvPolicyOptions, RouterOptions } from "../actors/router/router.ts";
+import type { RouterOptions } from "../actors/router/router.ts";
 import type { ActorSystem } from "../runtime/kernel/system.ts";
 import type { FrontendBoot, RouterBoot } from "./boot.ts";
 import { type Discovery, keys } from "./discovery.ts";
 import { announce } from "./keep-registered.ts";
-import type { RouterSettings } from "./settings/settings.ts";
+import { policyOf } from "./settings/router/router-weights.ts";
 
 /** `path`: of the router itself. */
 export function routerOptions(
@@ -21,6 +21,7 @@ export function routerOptions(
         if (crash) listener(worker);
       }),
     policy: policyOf(boot.router),
+    watchWeights: (listener) => discovery.watchWeights(listener),
     peers: {
       watch: (listener) => discovery.watchRouters(listener),
       announce: (self) => {
@@ -28,30 +29,5 @@ export function routerOptions(
         void announce(system, discovery, keys.router(system.node), self, wanted);
       },
     },
-  };
-}
-
-function policyOf(router: RouterSettings): KvPolicyOptions {
-  const { policy, objective, queue_threshold, temperature, session_ttl_ms, session_mode } = router;
-  const { conditional, eff_isl, eff_isl_ratio, enforce_disagg } = router;
-  const { queue_requests, queue_policy, classes, decode_blocks_max, prefill_tokens_max } = router;
-  const busy = {
-    active_decode_blocks: decode_blocks_max,
-    active_prefill_tokens: prefill_tokens_max,
-  };
-  return {
-    name: policy,
-    objective,
-    temperature,
-    queue: {
-      requests_max: queue_requests,
-      classes,
-      ...(queue_policy === "" ? {} : { order: queue_policy }),
-    },
-    busy: () => busy,
-    conditional: { mode: conditional, eff_isl, eff_isl_ratio },
-    enforce_disagg,
-    ...(queue_threshold < 0 ? {} : { queue_threshold }),
-    ...(session_ttl_ms === 0 ? {} : { affinity: { mode: session_mode, ttl_ms: session_ttl_ms } }),
   };
 }

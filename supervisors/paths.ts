@@ -5,6 +5,7 @@ export const rootPaths = {
   inspector: "/cluster/inspector",
   adapters: "/cluster/adapters",
   limits: "/cluster/limits",
+  pool: "/cluster/pool",
   workers: "/cluster/workers",
   frontends: "/cluster/frontends",
   routers: "/cluster/routers",

@@ -16,8 +16,8 @@ export type SlotOptions = {
   /** The node's name, and the slot's. */
   readonly node: string;
   readonly role: string;
-  /** Environment that the process gets at its start. */
-  readonly env: Readonly<Record<string, string>>;
+  /** Environment that the process gets, asked for at each of its starts. */
+  readonly env: () => Readonly<Record<string, string>>;
   /** A program that runs it. */
   readonly under?: readonly string[];
   readonly ready_timeout_ms: number;
@@ -38,11 +38,20 @@ export const slotPace = {
 /** Added to the process's own budget, so that its SIGKILL comes before a kill of its actor. */
 const STOP_MARGIN_MS = 2_000;
 
-export function processSlot(options: SlotOptions): ChildSpec {
+/**
+ * `first_start` tells: if the first start fails, whoever wants the slot hears why, and it is given
+ * up. tried: that is a failure like later ones, and may pass.
+ */
+export function processSlot(options: SlotOptions, first_start: "tells" | "tried"): ChildSpec {
   const { node, role, env, under = [], ready_timeout_ms, stop_budget_ms } = options;
   const { onLine, onMessage, onExit, onLoop } = options;
   const { intensity, period_ms, backoff, crash_loop } = slotPace;
-  let lives = 0;
+  let tells = first_start === "tells";
+  const firstStart = () => {
+    const first = tells ? "all" : "tried";
+    tells = false;
+    return first;
+  };
   return {
     id: node,
     kind: "supervisor",
@@ -56,9 +65,7 @@ export function processSlot(options: SlotOptions): ChildSpec {
         period_ms,
         backoff,
         crash_loop: { backoff: crash_loop, changed: onLoop },
-        // If its first start fails, the command ends with the reason. A later failed start is a
-        // failure like others, and may pass.
-        first_start: lives++ === 0 ? "all" : "tried",
+        first_start: firstStart(),
         children: [
           {
             id: "process",
@@ -67,7 +74,7 @@ export function processSlot(options: SlotOptions): ChildSpec {
             start: () =>
               new ProcessActor({
                 node,
-                env,
+                env: env(),
                 under,
                 ready_timeout_ms,
                 stop_budget_ms,

@@ -7,6 +7,7 @@
  *     ├── planes            NATS and Redis, where there are several machines
  *     ├── limits            what keys have used, where there is a keys file
  *     ├── adapters          LoRA adapters of this machine's workers, where it has some
+ *     ├── pool              more workers and fewer, where it has some
  *     ├── inspector         answers for this process
  *     ├── inspector-door    /api/tree over HTTP
  *     ├── workers (dynamic)
@@ -28,7 +29,7 @@ import type { ChildSpec, SupervisorSpec } from "../runtime/supervision/child-spe
 import { supervisor } from "../runtime/supervision/supervisor.ts";
 
 /**
- * `more`: planes, limits and adapters, as far as there are any. `keeps_blocks`: there is a keeper of
+ * `more`: planes, limits, adapters and pool, as far as there are any. `keeps_blocks`: there is a keeper of
  * blocks.
  */
 export function rootTree(

@@ -20,6 +20,17 @@ export const inspectorFlags = {
     type: "list",
     help: "name that requests to the inspector may have in their Host header, beside loopback and --inspector-host; repeatable",
   },
+  read_only: {
+    name: "inspector-read-only",
+    type: "switch",
+    help: "the inspector shows, and changes nothing",
+  },
+  /** Empty = drawn at the start where others than this machine reach it, else none. */
+  token: {
+    name: "inspector-token",
+    type: "text",
+    help: "who changes something over the inspector gives it (Authorization: Bearer); better in the environment than on the command line; default: drawn and printed at the start where --inspector-host is not loopback, else none",
+  },
 } as const;
 
 export type InspectorSettings = SettingsOf<typeof inspectorFlags>;

@@ -4,6 +4,7 @@ import type {
   ControlActor,
   ControlDone,
   Drain,
+  FaultProcess,
   InspectMessage,
   Snapshot,
   Tree,
@@ -14,6 +15,7 @@ import { Actor } from "../../runtime/kernel/actor.ts";
 import type { Ref } from "../../runtime/kernel/ref.ts";
 import { controlActions } from "../../runtime/kernel/system.ts";
 import { type BlockMeter, watchEventLoop } from "../../runtime/observe/event-loop.ts";
+import type { HarmProcess } from "../../runtime/process/spawn.ts";
 import { orphansIn } from "../../runtime/supervision/orphan-watch.ts";
 import { Watching } from "./watching.ts";
 
@@ -77,6 +79,9 @@ export class ProcessInspector extends Actor<InspectMessage> {
       case "get_actor":
         this.#answer((watching) => watching.actor(message));
         return;
+      case "fault_process":
+        this.#fault(message);
+        return;
     }
   }
 
@@ -125,6 +130,21 @@ export class ProcessInspector extends Actor<InspectMessage> {
           : known !== undefined && this.ctx.system.control(path, known);
     this.ctx.log.log("warn", `a person wants an actor to ${action}`, { path, done });
     return { kind: "control_done", done };
+  }
+
+  /** Replies once it is done; its process actor knows the process. */
+  #fault({ path, fault: harm, for_ms }: FaultProcess): void {
+    const { system } = this.ctx;
+    const port = this.ctx.replyLater();
+    const faulted = (pid: number) => port.reply({ kind: "process_faulted", pid });
+    const isProcess = system.tree().some((node) => node.path === path && node.kind === "process");
+    const process = system.lookup(path) as Ref<HarmProcess> | undefined;
+    if (process === undefined || !isProcess || (harm !== "kill9" && harm !== "freeze")) {
+      faulted(0);
+      return;
+    }
+    const message = { kind: "process_harm", harm, for_ms } as const;
+    system.ask(process, message, { deadline_ms: ANSWER_MS }).then(faulted, () => faulted(0));
   }
 
   /** The actors of these roles at the path, or below it. */

@@ -37,6 +37,11 @@ export const routerFlags = {
     default: DEFAULT_OBJECTIVE,
     help: "policy adaptive: what is to be good, time to the first token, time of the whole answer, or how many answers are within limits for both",
   },
+  weights: {
+    name: "router-weight",
+    type: "list",
+    help: "mode kv: NAME=VALUE, a number of the policy's cost or of its waiting; GET /api/router of the inspector lists them, PUT changes them; repeatable",
+  },
   /** -1 = the policy's own. */
   queue_threshold: {
     name: "router-queue-threshold",

@@ -120,6 +120,12 @@ export class KvModel {
     return this.#members.size;
   }
 
+  /** Other weights of the same policy, from the next decision on. */
+  retune(policy: KvPolicyOptions): void {
+    this.#dispatcher.retune(policy);
+    this.#prefills.retune(policy);
+  }
+
   traffic(): Traffic {
     const { book, queue } = this.#dispatcher;
     const isLowest = ({ request }: { readonly request: PlaceRequest }) =>

@@ -19,7 +19,9 @@ import type {
   Route,
   RouteEnded,
   RouterMessage,
+  RouterWeights,
   SetBusy,
+  SetWeights,
   WorkerLoad,
   WorkerNews,
 } from "../../proto/index.ts";
@@ -38,6 +40,8 @@ import { prefillName } from "./peers/peer-news.ts";
 import { PeerRouters, type PeersOwn } from "./peers/peer-routers.ts";
 import { type Pending, PendingRoutes } from "./pending-routes.ts";
 import { BusyBook } from "./policy/busy-book.ts";
+import type { KvPolicyOptions } from "./policy/kv-policies.ts";
+import { withWeights } from "./policy/weights.ts";
 import type { RouterOptions } from "./router-options.ts";
 import { type GetTraffic, trafficSum } from "./traffic.ts";
 import { type WatchMessage, WorkerWatch } from "./worker-watch.ts";
@@ -46,6 +50,7 @@ type Own =
   | WatchMessage
   | GetTraffic
   | PeersOwn
+  | { readonly kind: "weights_changed"; readonly weights: RouterWeights }
   | { readonly kind: "wait_over"; readonly request: string }
   | { readonly kind: "audit" }
   | Run;
@@ -66,6 +71,11 @@ export class KvRouter extends Actor<RouterMessage | Own> {
   readonly #peer_load = new PeerLoad(this.#models);
   #pending!: PendingRoutes;
   readonly #busy: BusyBook;
+  /** Those of the flags, with the weights that were set since. */
+  #policy: KvPolicyOptions;
+  /** When they were set; 0: nothing was. */
+  #weights_ms = 0;
+  #unwatch_weights = () => {};
   /** Sent to a worker, and not ended. */
   readonly #placed = new Map<string, KvModel>();
   #routed_total = 0;
@@ -76,6 +86,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     super();
     this.#options = options;
     this.#busy = new BusyBook(options.policy?.busy);
+    this.#policy = { name: "adaptive", ...options.policy };
   }
 
   override init(): void {
@@ -104,6 +115,9 @@ export class KvRouter extends Actor<RouterMessage | Own> {
       avoided: (candidate) => this.#models.get(modelName(candidate))?.avoid(candidate),
       changed: () => this.#serveAll(),
     });
+    this.#unwatch_weights =
+      this.#options.watchWeights?.((weights) => self.tell({ kind: "weights_changed", weights })) ??
+      this.#unwatch_weights;
     const help = "Requests that the other frontends' routers have sent and that have not ended.";
     system.metrics.gauge(PEER_REQUESTS, help, {}, () => this.#peer_load.requests);
     this.#peers = new PeerRouters(this.ctx, this.#options.peers, {
@@ -151,6 +165,12 @@ export class KvRouter extends Actor<RouterMessage | Own> {
         break;
       case "set_busy":
         this.#setBusy(message);
+        break;
+      case "set_weights":
+        this.#setWeights(message);
+        break;
+      case "weights_changed":
+        this.#takeWeights(message.weights);
         break;
       case "get_traffic":
         this.ctx.reply(trafficSum(this.#models.values()));
@@ -334,7 +354,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
       model = new KvModel({
         model: name,
         block_size: this.#feed.blockSize(name) ?? NO_BLOCKS,
-        policy: { name: "adaptive", ...this.#options.policy, busy: () => this.#busy.of(name) },
+        policy: this.#policyOf(name),
         ...{ index: this.#index, random, metrics: system.metrics },
         now_ms: () => clock.now_ms(),
         wall_ms: () => clock.wall_ms(),
@@ -388,6 +408,25 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     this.#serveAll();
   }
 
+  #setWeights({ weights }: SetWeights): void {
+    if (weights !== undefined) this.#takeWeights(weights);
+    this.ctx.reply({ kind: "weights_are", supported: true, set_ms: this.#weights_ms });
+  }
+
+  /** Weights that are older than those that hold came late. */
+  #takeWeights({ items, set_ms }: RouterWeights): void {
+    if (set_ms <= this.#weights_ms) return;
+    this.#weights_ms = set_ms;
+    const weights = Object.fromEntries(items.map(({ name, value }) => [name, value]));
+    this.#policy = withWeights({ name: "adaptive", ...this.#options.policy }, weights);
+    for (const [name, model] of this.#models) model.retune(this.#policyOf(name));
+    this.#serveAll();
+  }
+
+  #policyOf(model: string): KvPolicyOptions {
+    return { ...this.#policy, busy: () => this.#busy.of(model) };
+  }
+
   #whole() {
     const models = [...this.#models.values()];
     const routed = models.flatMap((model) => model.routed());
@@ -400,6 +439,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
   }
 
   override release(): void {
+    this.#unwatch_weights();
     this.#watch?.stop();
     this.#feed?.stop();
     this.#orphans?.remove();
@@ -411,7 +451,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
   override inspect(): Snapshot {
     return {
       mode: "kv",
-      policy: this.#options.policy?.name ?? "adaptive",
+      ...{ policy: this.#policy.name, weights_set_ms: this.#weights_ms },
       ...workersSnapshot(this.#watch.workers, this.#models.values(), this.#feed),
       routers: this.#peers.inspect(),
       sent_by_other_routers: this.#peer_load.requests,

@@ -64,6 +64,9 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
       case "set_busy":
         this.ctx.reply({ kind: "busy_is", supported: false, busy: [] });
         break;
+      case "set_weights":
+        this.ctx.reply({ kind: "weights_are", supported: false, set_ms: 0 });
+        break;
       case "get_traffic":
         this.ctx.reply(this.#traffic());
         break;

@@ -75,7 +75,8 @@ export class RouterDesk extends Actor<RouterMessage> {
       case "set_busy":
         this.#pass(message);
         break;
-      // Workers and other routers talk to the router itself.
+      // Workers, other routers and roots talk to the router itself.
+      case "set_weights":
       case "worker_load":
       case "worker_news":
       case "kv_events":

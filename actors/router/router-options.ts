@@ -1,5 +1,5 @@
 /** Options of a router in any mode. */
-import type { WorkerRecord } from "../../proto/index.ts";
+import type { RouterWeights, WorkerRecord } from "../../proto/index.ts";
 import type { PeerOptions } from "./peers/peer-routers.ts";
 import type { KvPolicyOptions } from "./policy/kv-policies.ts";
 import type { RouterMode } from "./policy/load-modes.ts";
@@ -26,6 +26,8 @@ export type RouterOptions = {
   readonly isLive?: (request: string) => boolean;
   /** Mode kv. Default: adaptive. */
   readonly policy?: KvPolicyOptions;
+  /** Mode kv: calls the listener with the weights that were set last, if any, then at each change. */
+  readonly watchWeights?: (listener: (weights: RouterWeights) => void) => () => void;
   /** Mode kv: the routers of other frontends. Without it this one is alone. */
   readonly peers?: PeerOptions;
 };

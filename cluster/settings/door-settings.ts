@@ -50,6 +50,16 @@ export function checkHosts(names: readonly string[]): void {
   );
 }
 
+const TOKEN_FORM = /^[!-~]{8,256}$/;
+
+/** Throws SettingsError when `--inspector-token` is no token that a header can carry. */
+export function checkToken(token: string): void {
+  if (token === "" || TOKEN_FORM.test(token)) return;
+  throw new SettingsError(
+    "--inspector-token: a token has 8 to 256 characters, without spaces and in ASCII; give another",
+  );
+}
+
 /** Throws SettingsError unless certificate and key are both given, or neither. */
 export function checkTlsGiven(settings: { readonly tls_cert: string; readonly tls_key: string }) {
   const { tls_cert, tls_key } = settings;

@@ -24,8 +24,10 @@ import { processCountFlags, processFlags, stopFlags } from "./cluster-flags.ts";
 import { HIDDEN_KEY } from "./key-settings.ts";
 import { hiddenUrl } from "./machine-settings.ts";
 import { loraText } from "./model-settings.ts";
-import { policyClassText } from "./policy-classes.ts";
-import type { RouterSettings, Settings } from "./settings.ts";
+import { policyClassText } from "./router/policy-classes.ts";
+import type { RouterSettings } from "./router/router-settings.ts";
+import { weightTexts } from "./router/router-weights.ts";
+import type { Settings } from "./settings.ts";
 import { templateText } from "./template-settings.ts";
 import { countFlags } from "./worker-counts.ts";
 import { cpuText } from "./workers/worker-cpus.ts";
@@ -75,7 +77,8 @@ export function dumpConfig(settings: Settings): string {
     ...givenFor(fieldFlags, frontend),
     ...givenFor(pathFlags, frontend),
     "inspector-host": inspector.host,
-    ...givenFor(inspectorFlags, inspector),
+    // Whoever reads the settings may not act by them.
+    ...givenFor(inspectorFlags, { ...inspector, token: "" }),
     ...machineConfig(settings),
   };
   const said = Object.entries(dumped).filter(([, value]) => {
@@ -92,7 +95,8 @@ function routerConfig(router: RouterSettings): Record<string, FlagValue> {
     return told;
   }
   const classes = router.classes.map(policyClassText);
-  const all = givenFor(routerFlags, { ...router, classes });
+  const weights = weightTexts(router.weights);
+  const all = givenFor(routerFlags, { ...router, classes, weights });
   // Another policy has no objective.
   return router.policy === "adaptive" ? all : { ...all, [routerFlags.objective.name]: "" };
 }

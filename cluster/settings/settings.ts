@@ -5,7 +5,7 @@ import { type KeyRule, plainKey, type RequestTemplate } from "../../actors/front
 import { type InspectorSettings, inspectorFlags } from "../../actors/inspector/flags.ts";
 import { type KvSettings, kvFlags } from "../../actors/kv/flags.ts";
 import { modelFlags } from "../../actors/model/flags.ts";
-import { type RouterFlagSettings, routerFlags } from "../../actors/router/flags.ts";
+import { routerFlags } from "../../actors/router/flags.ts";
 import { type KeepSettings, keepFlags, markFlags } from "../../actors/worker/flags.ts";
 import {
   type FlagGroup,
@@ -28,6 +28,7 @@ import {
   checkPaths,
   checkPorts,
   checkTlsGiven,
+  checkToken,
 } from "./door-settings.ts";
 import { type EngineSettings, engineSettings } from "./engine-settings.ts";
 import type { FlagName } from "./flags.ts";
@@ -41,8 +42,10 @@ import {
   modelSettings,
 } from "./model-settings.ts";
 import { checkParsers } from "./parser-settings.ts";
-import { type PolicyClassSettings, policyClasses } from "./policy-classes.ts";
 import type { Values } from "./read-values.ts";
+import { policyClasses } from "./router/policy-classes.ts";
+import type { RouterSettings } from "./router/router-settings.ts";
+import { routerWeights } from "./router/router-weights.ts";
 import { type ChatTemplateSetting, chatTemplates } from "./template-settings.ts";
 import { handsOver, type WorkerCount, workerCounts } from "./worker-counts.ts";
 import { type CpuRange, cpuRanges } from "./workers/worker-cpus.ts";
@@ -69,10 +72,6 @@ export type Settings = SettingsOf<
     readonly frontend: FrontendSettings;
     readonly inspector: InspectorSettings;
   };
-
-export type RouterSettings = Omit<RouterFlagSettings, "classes"> & {
-  readonly classes: readonly PolicyClassSettings[];
-};
 
 /**
  * The first layer that has a name wins. `keys` are the lines of --api-key-file, `rules` its keys as
@@ -103,6 +102,7 @@ export function settle(
   checkPaths(frontend);
   checkTlsGiven(frontend);
   checkHosts(inspector.allow_hosts);
+  checkToken(inspector.token);
   checkOrigins(frontend.cors_origin);
   checkParsers(frontend, machine.role === "all" ? models : undefined);
   return {
@@ -122,7 +122,11 @@ export function settle(
       isGiven(kvFlags.host_bytes.name),
       machine.planes !== undefined,
     ),
-    router: { ...router, classes: policyClasses(router.classes) },
+    router: {
+      ...router,
+      classes: policyClasses(router.classes),
+      weights: routerWeights(router.weights, router.policy),
+    },
     frontend: {
       ...frontend,
       api_keys: [...own_keys, ...checkKeys(keys, "--api-key-file")],

@@ -8,7 +8,7 @@
  * however that ends: it is started so, and it leaves by itself when the line is cut.
  */
 
-import type { ChildProcess, ProcessExit } from "../capabilities.ts";
+import type { ChildProcess, ProcessExit, Timer } from "../capabilities.ts";
 import { Actor, type NodeKind, type Snapshot } from "../kernel/actor.ts";
 import type { Ask, Message } from "../kernel/message.ts";
 import type { Ref } from "../kernel/ref.ts";
@@ -44,7 +44,14 @@ export type ProcessSpec = {
 type ProcessMain = { readonly main: Ref<Message> | undefined; readonly pid: number };
 type GetMain = { readonly kind: "process_main" } & Ask<ProcessMain>;
 type Ended = { readonly kind: "process_ended"; readonly why: string };
-export type ProcessMessage = GetMain | Ended;
+/** Harm on purpose; replies with the process's pid, 0 when it has ended. */
+export type HarmProcess = {
+  readonly kind: "process_harm";
+  /** freeze: it is stopped for so long, and then goes on in any case. */
+  readonly harm: "kill9" | "freeze";
+  readonly for_ms: number;
+} & Ask<number>;
+export type ProcessMessage = GetMain | Ended | HarmProcess;
 
 /** A process that ended or fell silent; `message` carries its last words. */
 class ProcessDied extends Error {
@@ -62,6 +69,8 @@ const LINE_BYTES_MAX = 8 * 1024;
 /** Wait after the loss of the connection; then the process counts as dead in any case. */
 const EXIT_WAIT_MS = 100;
 const LAST_LINES_MAX = 5;
+/** Nobody waits longer for a process that was frozen on purpose. */
+export const FREEZE_MOST_MS = 60_000;
 
 export class ProcessActor extends Actor<ProcessMessage> {
   readonly #spec: ProcessSpec;
@@ -72,6 +81,8 @@ export class ProcessActor extends Actor<ProcessMessage> {
   #main: Ref<Message> | undefined = undefined;
   #isReady = false;
   #unlisten: (() => void) | undefined = undefined;
+  /** Until the process, which was frozen on purpose, goes on. */
+  #frozen: Timer | undefined = undefined;
 
   constructor(spec: ProcessSpec) {
     super();
@@ -145,14 +156,41 @@ export class ProcessActor extends Actor<ProcessMessage> {
       case "process_main":
         this.ctx.reply({ main: this.#main, pid: this.#process?.pid ?? 0 } satisfies ProcessMain);
         return;
+      case "process_harm":
+        this.ctx.reply(this.#harm(message));
+        return;
       case "process_ended":
         throw this.#died(message.why);
     }
   }
 
+  /** The end of a killed process is seen as any other. */
+  #harm({ harm, for_ms }: HarmProcess): number {
+    const process = this.#process;
+    if (process === undefined || this.#exit !== undefined) return 0;
+    const { clock, log } = this.ctx;
+    log.log("warn", `${harm} of a process, as was asked for`, { pid: process.pid, for_ms });
+    if (harm === "kill9") {
+      process.kill("SIGKILL");
+      return process.pid;
+    }
+    if (this.#frozen !== undefined) clock.cancel(this.#frozen);
+    process.kill("SIGSTOP");
+    this.#frozen = clock.after(Math.min(for_ms, FREEZE_MOST_MS), () => this.#thaw());
+    return process.pid;
+  }
+
+  #thaw(): void {
+    if (this.#frozen === undefined) return;
+    this.ctx.clock.cancel(this.#frozen);
+    this.#frozen = undefined;
+    this.#process?.kill("SIGCONT");
+  }
+
   override async terminate(): Promise<void> {
     const process = this.#process;
     if (process === undefined || this.#exit !== undefined) return;
+    this.#thaw();
     // A silent process is killed at once; a stopped one has its budget.
     const { clock } = this.ctx;
     const exited = new Promise<void>((resolve) => {
@@ -171,6 +209,7 @@ export class ProcessActor extends Actor<ProcessMessage> {
   /** Kills the process after a kill or a failed start: no process outlives its actor. */
   override release(): void {
     this.#unlisten?.();
+    this.#thaw();
     if (this.#exit === undefined) this.#process?.kill("SIGKILL");
   }
 

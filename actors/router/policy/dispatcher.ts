@@ -62,14 +62,15 @@ export class KvDispatcher {
   readonly affinity: SessionAffinity | undefined;
   readonly #index: CacheIndex;
   readonly #random: Random;
-  readonly #policy: KvPolicy;
-  readonly #selection: Selection;
+  #policy: KvPolicy;
+  #selection: Selection;
   readonly #busy: readonly KvFilter[];
   /** The selection's filters that no request may pass over. */
   readonly #hard_filters: readonly KvFilter[];
   readonly #known = new Map<string, RoutedWorker>();
   readonly #table: WorkerTable;
   readonly #learned = new Learned();
+  readonly #rates = (worker: RoutedWorker) => this.#learned.ratesOf(worker);
   readonly #prompts: PromptMatches;
   /** The last look of this call of `next`: the request, and the worker chosen for it. */
   #looked: { readonly request: PlaceRequest; readonly selected: Selected } | undefined;
@@ -83,28 +84,37 @@ export class KvDispatcher {
     this.#handOff = handOff ?? ((_request, _worker, uncached_tokens) => uncached_tokens);
     this.#index = index;
     this.#random = random;
-    const learned = this.#learned;
-    const rates = (worker: RoutedWorker) => learned.ratesOf(worker);
-    this.#table = new WorkerTable(rates, () => learned.poolRates());
+    this.#table = new WorkerTable(this.#rates, () => this.#learned.poolRates());
     this.#prompts = new PromptMatches(index, this.#table);
-    const inputs = {
-      rates,
-      promptLoad: () => learned.prompt_load,
-      outputTokens: () => learned.output_tokens,
-    };
-    this.#policy = kvPolicy(policy, inputs, this.#table, this.book.active);
+    this.#policy = this.#policyOf(policy);
     this.queue = new RouteQueue(this.#policy.queue);
     this.affinity = policy.affinity && new SessionAffinity(policy.affinity);
     const affinity = this.affinity;
     this.#busy = policy.busy ? busyFilters(policy.busy) : [];
     this.#hard_filters = [...kvFilters, ...(affinity ? [affinity.filter()] : []), ...this.#busy];
-    this.#selection = {
-      filters: [...this.#hard_filters, notFailing],
-      scorers: [this.#policy.scorer],
-      scan: this.#policy.scan,
-      factors: affinity ? [...this.#policy.factors, affinity.factor()] : this.#policy.factors,
-      picker: this.#policy.picker,
+    this.#selection = this.#selectionOf(this.#policy);
+  }
+
+  #policyOf(options: KvPolicyOptions): KvPolicy {
+    const learned = this.#learned;
+    const inputs = {
+      rates: this.#rates,
+      promptLoad: () => learned.prompt_load,
+      outputTokens: () => learned.output_tokens,
     };
+    return kvPolicy(options, inputs, this.#table, this.book.active);
+  }
+
+  #selectionOf({ scorer, scan, factors, picker }: KvPolicy): Selection {
+    const filters = [...this.#hard_filters, notFailing];
+    const own = this.affinity ? [this.affinity.factor()] : [];
+    return { filters, scorers: [scorer], scan, picker, factors: [...factors, ...own] };
+  }
+
+  /** Other weights of the same policy, from the next decision on; its queue stays as it is. */
+  retune(options: KvPolicyOptions): void {
+    this.#policy = this.#policyOf(options);
+    this.#selection = this.#selectionOf(this.#policy);
   }
 
   workerUp(worker: RoutedWorker, now_ms: number): void {

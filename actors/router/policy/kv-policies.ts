@@ -84,7 +84,7 @@ type Scanned = { readonly table: WorkerTable; readonly active: ActiveBlocks };
 
 type MakeRecipe = (options: KvPolicyOptions, inputs: AdaptiveInputs, scanned: Scanned) => Recipe;
 
-const THRESHOLD_PASSES = 0.5;
+export const DEFAULT_THRESHOLD_PASSES = 0.5;
 
 const recipes: Readonly<Record<KvPolicyName, MakeRecipe>> = {
   adaptive: (options, inputs, { table, active }) => {
@@ -94,7 +94,7 @@ const recipes: Readonly<Record<KvPolicyName, MakeRecipe>> = {
       objective,
       scorer: adaptiveScorer(inputs, weights),
       scan: adaptiveScan(inputs, table, active, weights),
-      queue_threshold: THRESHOLD_PASSES,
+      queue_threshold: DEFAULT_THRESHOLD_PASSES,
       ...holdingFor(objective),
       order: "shortest",
     };

@@ -218,8 +218,8 @@ function checkNames(
     if (place.startsWith("worker")) {
       own.push(...workersOf(scenario, place, node).map((worker) => `troupe/workers/${worker}`));
     }
-    // Every root here has workers, and so a keeper of their adapters.
-    if (place.startsWith("root")) own.push(`troupe/adapters/${node}`);
+    // Every root here has workers, and so a keeper of their adapters and a pool.
+    if (place.startsWith("root")) own.push(`troupe/adapters/${node}`, `troupe/pools/${node}`);
     if (place.startsWith("frontend")) own.push(`troupe/doors/${node}`);
     if (place.startsWith("router")) own.push(`troupe/desks/${node}`);
     if (place === "kv") own.push("troupe/kv/root");

@@ -65,6 +65,11 @@ export class PrefillPool {
     this.dispatcher = new KvDispatcher({ policy: prefillPolicy(policy), index, random });
   }
 
+  /** As `KvDispatcher.retune`. */
+  retune(policy: KvPolicyOptions): void {
+    this.dispatcher.retune(prefillPolicy(policy));
+  }
+
   get size(): number {
     return this.#workers.size;
   }

@@ -1,5 +1,5 @@
 /** `--router-policy-class`. */
-import { SettingsError } from "./settings-error.ts";
+import { SettingsError } from "../settings-error.ts";
 
 /** Names and units of PolicyClass in actors/router. */
 export type PolicyClassSettings = {

@@ -1,0 +1,290 @@
+/**
+ * The workers of this machine: those of its start, those that came later, and those on their way
+ * out. A change is begun once, goes on whatever happens to the actor that was asked for it, and
+ * ends with an answer: what serves, what was given up and why.
+ *
+ *   add      name, slot, process ──ready──▶ serving        (not ready in its budget: given up)
+ *   retire   no next life, drain ──▶ end of its slot ──▶ forgotten
+ */
+import { ChangeBook, type Workforce } from "../../actors/pool/pool.ts";
+import type {
+  AddWorkers,
+  ControlActor,
+  Drain,
+  InspectMessage,
+  Pool,
+  RetiredWorker,
+  RetireWorkers,
+  WorkerFailure,
+  WorkerRole,
+  WorkersAdded,
+  WorkersRetired,
+} from "../../proto/index.ts";
+import { errorText } from "../../runtime/error-text.ts";
+import type { ActorSystem } from "../../runtime/kernel/system.ts";
+import { workerPaths } from "../../supervisors/paths.ts";
+import { addedChild, type BootSource, type WorkerChild } from "../child-boots.ts";
+import { type Discovery, keys } from "../discovery.ts";
+import type { FoundModel } from "../found-models.ts";
+import { type Children, ChildStartError } from "./children.ts";
+import { byName, freestCpus, WorkerNumbers } from "./worker-names.ts";
+
+export type FleetParts = {
+  readonly system: ActorSystem;
+  readonly discovery: Discovery;
+  readonly children: Children;
+  readonly source: BootSource;
+  readonly models: readonly FoundModel[];
+};
+
+type State = "starting" | "serving" | "retiring";
+
+/** A process, and those of its workers that are not retired. */
+type Crew = { readonly child: WorkerChild; readonly workers: string[] };
+
+type Member = {
+  readonly worker: string;
+  readonly crew: Crew;
+  readonly added: boolean;
+  state: State;
+};
+
+/** As many as --workers may name; a larger wish is a slip. */
+const ADD_MOST = 256;
+/** A process that was killed while it started, or lost its supervisor, is tried again. */
+const TRIES = 3;
+const ANSWER_MS = 1_000;
+
+export class Fleet implements Workforce {
+  readonly #parts: FleetParts;
+  readonly #book = new ChangeBook();
+  readonly #members = new Map<string, Member>();
+  readonly #numbers: WorkerNumbers;
+
+  /** @param children the workers that the cluster is started with */
+  constructor(parts: FleetParts, children: readonly WorkerChild[]) {
+    this.#parts = parts;
+    for (const child of children) this.#enlist(child, false, "serving");
+    const { prefix } = parts.source.machine;
+    const names = [...this.#members.keys()].map((name) => name.slice(prefix.length));
+    this.#numbers = new WorkerNumbers(names);
+  }
+
+  add(change: AddWorkers): Promise<WorkersAdded> {
+    const answer = this.#book.once(`add ${change.change}`, change.epoch, () => this.#add(change));
+    return answer ?? Promise.resolve(noneAdded(change.change, this.#late(change.epoch)));
+  }
+
+  retire(change: RetireWorkers): Promise<WorkersRetired> {
+    const name = `retire ${change.change}`;
+    const answer = this.#book.once(name, change.epoch, () => this.#retire(change));
+    return answer ?? Promise.resolve(noneRetired(change.change, this.#late(change.epoch)));
+  }
+
+  pool(): Pool {
+    const { source, models } = this.#parts;
+    const workers = [...this.#members.values()].map(({ worker, crew, state, added }) => {
+      const { node, boot } = crew.child;
+      const { model_name: model, worker_role: role } = boot;
+      return { worker, process: node, model, role, state, added };
+    });
+    return {
+      kind: "pool",
+      machine: source.machine.root,
+      epoch: this.#book.epoch,
+      workers: workers.sort((a, b) => byName(a.worker, b.worker)),
+      models: models.map(({ name }) => name),
+    };
+  }
+
+  #late(epoch: number): string {
+    return `epoch ${epoch} is over: epoch ${this.#book.epoch} decides now`;
+  }
+
+  #enlist(child: WorkerChild, added: boolean, state: State): Member[] {
+    const crew: Crew = { child, workers: [...child.boot.workers] };
+    return child.boot.workers.map((worker) => {
+      const member: Member = { worker, crew, added, state };
+      this.#members.set(worker, member);
+      return member;
+    });
+  }
+
+  // ---- more workers --------------------------------------------------------------------------
+
+  async #add(change: AddWorkers): Promise<WorkersAdded> {
+    const { source, children } = this.#parts;
+    const { count, ready_ms } = change;
+    const model = this.#modelOf(change.model);
+    const role = change.role ?? source.settings.workers.at(-1)?.role ?? "aggregated";
+    const refused = this.#whyNot(change, model, role);
+    if (refused !== undefined || model === undefined) {
+      return noneAdded(change.change, refused ?? "there is no such model");
+    }
+    const failed: WorkerFailure[] = [];
+    const workers: string[] = [];
+    const sharers = this.#members.size + count;
+    const news = Array.from({ length: count }, () => this.#next(model, role, sharers));
+    await Promise.all(
+      news.map(async ({ child, members }) => {
+        try {
+          await this.#start(child, ready_ms || undefined);
+          workers.push(child.node);
+          for (const member of members) if (member.state === "starting") member.state = "serving";
+        } catch (error) {
+          failed.push({ worker: child.node, why: errorText(error) });
+          this.#dismiss(members);
+        }
+      }),
+    );
+    if (children.closed) failed.push({ worker: "", why: "the cluster stops" });
+    return {
+      ...{ kind: "workers_added", change: change.change, refused: "" },
+      workers: workers.sort(byName),
+      failed: failed.sort((a, b) => byName(a.worker, b.worker)),
+    };
+  }
+
+  /** One line that says why nothing is begun, and what to do. */
+  #whyNot(
+    { count, model: wanted }: AddWorkers,
+    model: FoundModel | undefined,
+    role: WorkerRole,
+  ): string | undefined {
+    const { source, models, children } = this.#parts;
+    if (children.closed) return "the cluster stops";
+    if (models.length === 0) return "this machine has no models: it was started without workers";
+    if (model === undefined) {
+      const names = models.map(({ name }) => name).join(", ");
+      return `this machine has no model "${wanted}"; it can start workers of ${names}`;
+    }
+    if (!(count >= 1 && count <= ADD_MOST)) return `1 to ${ADD_MOST} workers at once, not ${count}`;
+    if (role === "prefill" && source.settings.kv.host_bytes === 0) {
+      return (
+        "a prefill worker hands blocks over in memory that all workers share, and this machine " +
+        "was started without it: start it with --prefill and --decode, or with --kv-host-bytes"
+      );
+    }
+    return undefined;
+  }
+
+  #modelOf(name: string): FoundModel | undefined {
+    const { models } = this.#parts;
+    return name === "" ? models[0] : models.find((model) => model.name === name);
+  }
+
+  /** Enlists one more worker: from here on its name and its CPUs are taken. */
+  #next(model: FoundModel, role: WorkerRole, sharers: number) {
+    const { source } = this.#parts;
+    const names = [source.machine.prefix + this.#numbers.take(role)];
+    const crews = new Set([...this.#members.values()].map(({ crew }) => crew));
+    const taken = [...crews].map(({ child }) => child.cpus);
+    const range = freestCpus(source.settings.cpus, taken);
+    const child = addedChild(source, model, { role, names, sharers }, range);
+    return { child, members: this.#enlist(child, true, "starting") };
+  }
+
+  async #start(child: WorkerChild, ready_ms: number | undefined): Promise<void> {
+    const { children } = this.#parts;
+    for (let tries = 1; ; tries++) {
+      try {
+        await children.start(child, ready_ms);
+        return;
+      } catch (error) {
+        const final = error instanceof ChildStartError && error.final;
+        const wanted = this.#members.get(child.node)?.state === "starting";
+        if (final || !wanted || children.closed || tries === TRIES) throw error;
+      }
+    }
+  }
+
+  #dismiss(members: readonly Member[]): void {
+    for (const member of members) {
+      if (this.#members.get(member.worker) === member) this.#members.delete(member.worker);
+    }
+  }
+
+  // ---- fewer workers -------------------------------------------------------------------------
+
+  async #retire({ change, workers, budget_ms }: RetireWorkers): Promise<WorkersRetired> {
+    const budget = budget_ms || this.#parts.source.settings.drain_timeout_ms;
+    const retired: RetiredWorker[] = [];
+    const failed: WorkerFailure[] = [];
+    if (workers.length === 0) return noneRetired(change, "name the workers that are to go");
+    await Promise.all(
+      [...new Set(workers)].map(async (worker) => {
+        const member = this.#members.get(worker);
+        try {
+          if (member === undefined) throw new Error(this.#unknown(worker));
+          retired.push(await this.#retireOne(member, budget));
+        } catch (error) {
+          failed.push({ worker, why: errorText(error) });
+        }
+      }),
+    );
+    return {
+      ...{ kind: "workers_retired", change, refused: "" },
+      retired: retired.sort((a, b) => byName(a.worker, b.worker)),
+      failed: failed.sort((a, b) => byName(a.worker, b.worker)),
+    };
+  }
+
+  #unknown(worker: string): string {
+    const names = [...this.#members.keys()].sort(byName);
+    const shown = names.length > 16 ? [...names.slice(0, 16), "…"] : names;
+    return `there is no worker ${worker} here; there are ${shown.join(", ") || "none"}`;
+  }
+
+  async #retireOne(member: Member, budget_ms: number): Promise<RetiredWorker> {
+    const { children } = this.#parts;
+    const { worker, crew } = member;
+    const { node, boot } = crew.child;
+    if (member.state === "retiring") throw new Error(`${worker} is on its way out already`);
+    const starts = member.state === "starting";
+    member.state = "retiring";
+    crew.workers.splice(crew.workers.indexOf(worker), 1);
+    const alone = crew.workers.length === 0;
+    // Should the process end meanwhile, its next life is without this worker.
+    if (!alone) children.refit(node, { ...boot, workers: [...crew.workers] });
+    try {
+      const drained = starts ? nothing : await this.#drained(worker, budget_ms);
+      if (alone) await children.end(node);
+      else await this.#stopInside(node, worker);
+      const { finished, unfinished } = drained;
+      return { worker, model: boot.model_name, role: boot.worker_role, finished, unfinished };
+    } finally {
+      this.#dismiss([member]);
+    }
+  }
+
+  /** A worker that does not answer is not waited for: its answers go on elsewhere. */
+  async #drained(worker: string, budget_ms: number) {
+    const { system, discovery } = this.#parts;
+    const ref = discovery.owner<Drain>(keys.worker(""), worker);
+    const drain = { kind: "drain", budget_ms, nobody_follows: false } as const;
+    const options = { deadline_ms: budget_ms + ANSWER_MS };
+    const answer = ref && (await system.ask(ref, drain, options).catch(() => undefined));
+    return answer ?? nothing;
+  }
+
+  /** The other workers of its process go on. */
+  async #stopInside(node: string, worker: string): Promise<void> {
+    const { system, discovery } = this.#parts;
+    const inspector = discovery.owner<InspectMessage>(keys.process(""), node);
+    const path = `${workerPaths.top}/${worker}`;
+    const stop: ControlActor = { kind: "control_actor", path, action: "stop" };
+    // A process that is gone comes back without it.
+    const options = { deadline_ms: ANSWER_MS };
+    await (inspector && system.ask(inspector, stop, options).catch(() => undefined));
+  }
+}
+
+const nothing = { finished: 0, unfinished: 0 };
+
+const noneAdded = (change: string, refused: string): WorkersAdded => ({
+  ...{ kind: "workers_added", change, workers: [], failed: [], refused },
+});
+
+const noneRetired = (change: string, refused: string): WorkersRetired => ({
+  ...{ kind: "workers_retired", change, retired: [], failed: [], refused },
+});
