@@ -26,7 +26,7 @@ export type RouterOptions = {
   readonly isLive?: (request: string) => boolean;
   /** Mode kv. Default: adaptive. */
   readonly policy?: KvPolicyOptions;
-  /** Mode kv: calls the listener with the weights that were set last, if any, then at each change. */
+  /** Mode kv: calls the listener with the weights that were set last, then at each change. */
   readonly watchWeights?: (listener: (weights: RouterWeights) => void) => () => void;
   /** Mode kv: the routers of other frontends. Without it this one is alone. */
   readonly peers?: PeerOptions;

@@ -54,7 +54,7 @@ export function weightsOf(options: KvPolicyOptions): Weights {
   return Object.fromEntries(rows) as Weights;
 }
 
-/** The options with these weights in place of their own. Names of another policy are passed over. */
+/** The options with these weights instead of their own; another policy's names are passed over. */
 export function withWeights(options: KvPolicyOptions, weights: Weights): KvPolicyOptions {
   const own = Object.entries(weights).filter(([weight]) =>
     costNames[options.name].includes(weight),

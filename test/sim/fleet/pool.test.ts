@@ -3,13 +3,13 @@
  * it is reached once, nothing is done twice, and no answer is lost.
  */
 import { expect, test } from "bun:test";
-import type { Pool, PoolMessage, WorkersAdded, WorkersRetired } from "../../proto/index.ts";
-import { AskError } from "../../runtime/kernel/errors.ts";
-import type { Ref } from "../../runtime/kernel/ref.ts";
-import type { Simulation } from "../../runtime/simulation/simulation.ts";
-import { simClient, simWorld } from "../support/worlds/sim-world.ts";
-import type { Client } from "./world/client.ts";
-import type { World } from "./world/world.ts";
+import type { Pool, PoolMessage, WorkersAdded, WorkersRetired } from "../../../proto/index.ts";
+import { AskError } from "../../../runtime/kernel/errors.ts";
+import type { Ref } from "../../../runtime/kernel/ref.ts";
+import type { Simulation } from "../../../runtime/simulation/simulation.ts";
+import { simClient, simWorld } from "../../support/worlds/sim-world.ts";
+import type { Client } from "../world/client.ts";
+import type { World } from "../world/world.ts";
 
 type Add = { readonly count: number; readonly change: string; readonly epoch?: number };
 
