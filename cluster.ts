@@ -17,6 +17,7 @@ import { AssetsError, assetsFolder, defaultCacheFolder } from "./runtime/real/as
 import { realCapabilities } from "./runtime/real/capabilities.ts";
 import { coresEnvironment } from "./runtime/real/cpu-quota.ts";
 import { HeldLines, type WriteLine } from "./runtime/real/log.ts";
+import { webPage } from "./runtime/real/page/web-page.ts";
 import { readText } from "./runtime/real/read-text.ts";
 import { newRunFolder, RunFolderError, removeRunFolder } from "./runtime/real/run-folder.ts";
 import { onChildStop, onStopSignal } from "./runtime/real/signals.ts";
@@ -24,6 +25,9 @@ import { dataFolder, realStore } from "./runtime/real/stores.ts";
 import { bar, statusLine } from "./runtime/real/terminal.ts";
 import { niceCompilerThreads } from "./runtime/real/threads/compiler-threads.ts";
 import { httpOrigin } from "./runtime/url-host.ts";
+
+/** Bundled at the first request of a browser; a compiled binary carries what came of it. */
+const pageEntry = join(import.meta.dir, "actors/inspector/page/main.tsx");
 
 /** Told in one line, exit code 2. */
 const knownErrors = [SettingsError, ModelError, RunFolderError, AssetsError];
@@ -52,6 +56,7 @@ async function child(boot: Boot): Promise<void> {
       onStop: onChildStop,
       serveGrpc: async (options) =>
         (await import("./runtime/real/grpc/server.ts")).serveGrpc(options),
+      page: webPage(boot.assets_folder, pageEntry),
       openBus: async (...where) => (await planes()).realBus(process.env)(...where),
       openRedis: async (...where) => (await planes()).realRedis(process.env)(...where),
     });
@@ -126,6 +131,7 @@ async function root(): Promise<void> {
         ? join(assets_folder, "models/troupe-tiny.gguf")
         : join(import.meta.dir, "deploy/models/tiny/troupe-tiny.gguf"),
       version,
+      page: webPage(assets_folder, pageEntry),
       host_name: hostname(),
       openPlanes: async (...where) => (await planes()).realPlanes(process.env)(...where),
       exit: (code, why) => {

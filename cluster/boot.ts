@@ -61,6 +61,8 @@ export type FrontendBoot = Common & {
   /** Records of the API, where no Redis has them. */
   readonly data_folder: string;
   readonly version: string;
+  /** Where the machine's inspector is, for a link. */
+  readonly inspector_url: string;
 };
 
 export type RouterBoot = Common & {

@@ -22,6 +22,7 @@ export type BootSource = {
   readonly data_folder: string;
   readonly assets_folder: string;
   readonly version: string;
+  readonly inspector_url: string;
 };
 
 export type ChildBoot = {
@@ -147,7 +148,7 @@ function workerBoot(
 }
 
 function frontendBoot(source: BootSource): FrontendBoot {
-  const { settings, port, version, data_folder } = source;
+  const { settings, port, version, data_folder, inspector_url } = source;
   return {
     ...commonBoot(source),
     role: "frontend",
@@ -155,7 +156,7 @@ function frontendBoot(source: BootSource): FrontendBoot {
     settings: { ...settings.frontend, api_keys: [], port },
     share_port: settings.frontends > 1,
     router: settings.router,
-    ...{ version, data_folder },
+    ...{ version, data_folder, inspector_url },
   };
 }
 

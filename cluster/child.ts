@@ -1,6 +1,7 @@
 /** A child process from boot to end: joins its node, starts its tree, says that it is ready. */
 
 import { FaultActor, faultyWorld } from "../actors/fault/fault.ts";
+import type { PageParts } from "../actors/inspector/inspector.ts";
 import type { MemoryDoor } from "../actors/kv/kv.ts";
 import type { Capabilities } from "../runtime/capabilities.ts";
 import type { ServeGrpc } from "../runtime/grpc.ts";
@@ -38,6 +39,8 @@ export type ChildWorld = {
   readonly block_memory?: MemoryDoor;
   /** Loads a gRPC server, for a frontend that has one. */
   readonly serveGrpc?: ServeGrpc;
+  /** The page that a frontend shows to browsers. */
+  readonly page?: () => Promise<PageParts>;
   /** A simulation's: all of its processes share one order of turns. */
   readonly createSystem?: typeof createSystem;
   /** Called when the root wants this process to stop. */
@@ -91,6 +94,7 @@ export async function runChild<Own extends Boot>(
     planes: planeStates(bus, discovery),
     ...{ bus, openRedis: world.openRedis },
     block_memory: world.block_memory,
+    page: world.page,
   };
   const spec = await role.tree(boot, parts);
   const top = await system.spawnReady(supervisor(spec), { name: boot.role, role: boot.role });

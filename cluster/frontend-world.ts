@@ -19,7 +19,7 @@ import {
   readOrigins,
   type StartEmbedding,
 } from "../actors/frontend/frontend.ts";
-import { clusterMetrics, isLoopbackHost } from "../actors/inspector/inspector.ts";
+import { clusterMetrics, isLoopbackHost, pageFor } from "../actors/inspector/inspector.ts";
 import type { GetTraffic } from "../actors/router/router.ts";
 import { type StreamsMessage, startAnswerWith, streamNameOf } from "../actors/stream/stream.ts";
 import type { AdapterMessage, RouterMessage } from "../proto/index.ts";
@@ -30,12 +30,12 @@ import type { ActorSystem } from "../runtime/kernel/system.ts";
 import { refOf, wireOf } from "../runtime/remote/node.ts";
 import type { FrontendTreeOptions } from "../supervisors/frontend-tree.ts";
 import { frontendPaths } from "../supervisors/paths.ts";
-import type { ReadPlanes } from "../supervisors/plane-tree.ts";
 import type { FrontendBoot } from "./boot.ts";
 import { type Discovery, keys } from "./discovery.ts";
 import { announce, holdsName } from "./keep-registered.ts";
 import { keysOf } from "./keys/key-limits.ts";
 import { nearestDesk } from "./nearest-desk.ts";
+import type { RoleParts } from "./roles/role.ts";
 import { routerOptions } from "./router-options.ts";
 import { CrashLedger } from "./worker-crashes.ts";
 
@@ -49,8 +49,7 @@ export function frontendWorld(
   boot: FrontendBoot,
   system: ActorSystem,
   discovery: Discovery,
-  planes: ReadPlanes | undefined,
-  serveGrpc: ServeGrpc | undefined,
+  { planes, serveGrpc, page }: Pick<RoleParts, "planes" | "serveGrpc" | "page">,
 ): FrontendTreeOptions {
   const { clock, log } = system.capabilities;
   const { settings } = boot;
@@ -119,6 +118,7 @@ export function frontendWorld(
       renderMetrics: sparingly(clock, metricsAllowance, () =>
         clusterMetrics(system, discovery.owners(keys.process(""))),
       ),
+      page: pageOf(boot, page),
       settings: doorSettings(boot, access.required),
     },
   };
@@ -134,6 +134,11 @@ function embedderOf(
     return answers && wireOf(system, answers);
   };
   return embedThrough({ system, router, asker, live, resolve: (wire) => refOf(system, wire) });
+}
+
+/** Nothing is made before a browser asks for it. */
+function pageOf({ inspector_url }: FrontendBoot, parts: RoleParts["page"]) {
+  return parts && pageFor(parts, { mode: "chat", inspector: inspector_url });
 }
 
 /** Undefined: plain HTTP. */

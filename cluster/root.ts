@@ -4,6 +4,7 @@
  */
 import type { AdapterKeeperOptions } from "../actors/adapters/adapters.ts";
 import { FaultActor, faultyWorld } from "../actors/fault/fault.ts";
+import type { PageParts } from "../actors/inspector/inspector.ts";
 import { RedisUsage } from "../actors/limits/limits.ts";
 import { WorkerPool } from "../actors/pool/pool.ts";
 import type { Drain, InspectMessage } from "../proto/index.ts";
@@ -33,6 +34,7 @@ import {
   findModels,
 } from "./found-models.ts";
 import { freePort } from "./free-port.ts";
+import { inspectorOptions } from "./inspector/inspector-options.ts";
 import { keepRegistered } from "./keep-registered.ts";
 import { limitsSpecs } from "./keys/limits-spec.ts";
 import { joinCluster, type Machine, registryOf, tellEnds, wiresOf } from "./machine.ts";
@@ -53,6 +55,8 @@ export type RootWorld = {
   readonly assets_folder: string;
   readonly bundled_model: string;
   readonly version: string;
+  /** The page for browsers. */
+  readonly page?: () => Promise<PageParts>;
   /** With several machines: this one's name, and how NATS and Redis are reached. */
   readonly host_name?: string;
   readonly openPlanes?: OpenPlanes;
@@ -184,23 +188,16 @@ class RunningRoot implements Root {
     this.port = port;
     const system = this.#system;
     const { root } = this.#machine;
-    const { port: inspector_port, ...door } = this.#settings.inspector;
-    const { tls_cert } = this.#settings.frontend;
-    const inspector = {
-      ...door,
+    const inspector = inspectorOptions(this.#settings, this.#world, root, port, {
       // A port that people were told stays, also where any free one was asked for.
-      port: () => this.inspector_port || inspector_port,
+      port: () => this.inspector_port || this.#settings.inspector.port,
       processes: () => this.#inspectors(),
       planes: planeStates(this.#machine.planes?.bus, this.#discovery) ?? (() => []),
       listening: (host: string, inspector_port: number) => {
         this.inspector_host = host;
         this.inspector_port = inspector_port;
       },
-      about: {
-        ...{ version: this.#world.version, namespace: this.#settings.namespace, machine: root },
-        openai: () => (port === 0 ? null : httpOrigin(this.host, port, tls_cert !== "")),
-      },
-    };
+    });
     const keeps = models.length > 0 && this.#settings.kv.host_bytes > 0;
     const source = this.#bootSource();
     const children = childBoots(source, models);
@@ -308,6 +305,7 @@ class RunningRoot implements Root {
       ...{ settings: this.#settings, machine: this.#machine, port: this.port },
       ...{ run_folder, cache_folder, data_folder, assets_folder, version },
       registry_address: this.#remote.address,
+      inspector_url: httpOrigin(this.inspector_host, this.inspector_port, false),
     };
   }
 

@@ -4,9 +4,10 @@
  */
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { basename, join, relative } from "node:path";
 import { $ } from "bun";
 import { buildShim, findLlama } from "../native/build.ts";
+import { bundlePage, PAGE_ASSETS } from "../runtime/real/page/web-page.ts";
 
 const root = join(import.meta.dir, "..");
 const dist = join(root, "dist");
@@ -20,6 +21,9 @@ const { folder: libraries } = findLlama();
 // A system compiler is needed here, once; the binary needs none anywhere.
 const { source: shim, choice } = await buildShim({ compiler: "cc" });
 console.log(`shim: ${choice}`);
+const page = await bundlePage(join(root, "actors/inspector/page/main.tsx"));
+const pagePath = (part: "script" | "style") => join(dist, basename(PAGE_ASSETS[part]));
+for (const part of ["script", "style"] as const) writeFileSync(pagePath(part), page[part]);
 const assets: [name: string, path: string][] = [
   ["models/troupe-tiny.gguf", join(root, "deploy/models/tiny/troupe-tiny.gguf")],
   ...readdirSync(libraries)
@@ -27,6 +31,8 @@ const assets: [name: string, path: string][] = [
     .map((name): [string, string] => [`lib/${name}`, join(libraries, name)]),
   ["lib/_nlcBuildMetadata.json", join(libraries, "_nlcBuildMetadata.json")],
   ["lib/libtroupe.so", shim.path],
+  [PAGE_ASSETS.script, pagePath("script")],
+  [PAGE_ASSETS.style, pagePath("style")],
 ];
 
 const hash = createHash("sha256");

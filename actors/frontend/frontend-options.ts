@@ -62,6 +62,8 @@ export type FrontendOptions = {
   readonly traces?: RequestTraces;
   /** Which POST routes there are; all of api/dialects.ts without it. */
   readonly dialects?: readonly Dialect[];
+  /** The page for a browser at `/`; without it all clients get JSON there. */
+  readonly page?: (headers: Headers) => Promise<Response> | undefined;
   /** Text of /metrics; this process's own without it. */
   readonly renderMetrics?: () => string | Promise<string>;
 };

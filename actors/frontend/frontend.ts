@@ -149,6 +149,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
       ...{ access: this.#options.access, limits: this.#options.limits },
       traces: this.#options.traces,
       renderMetrics: this.#options.renderMetrics ?? (() => system.metrics.render()),
+      page: this.#options.page,
       settings: this.#settings,
       planes: this.#options.planes ?? (() => []),
       router: this.#options.router ?? (() => undefined),

@@ -13,8 +13,8 @@ import { drainActor, type Role } from "./role.ts";
 const LOOK_PERIOD_MS = 10;
 
 export const frontendRole: Role<FrontendBoot> = {
-  async tree(boot, { system, discovery, names, planes, serveGrpc }) {
-    return frontendTree(frontendWorld(boot, system, discovery, planes, serveGrpc), names);
+  async tree(boot, { system, discovery, names, planes, serveGrpc, page }) {
+    return frontendTree(frontendWorld(boot, system, discovery, { planes, serveGrpc, page }), names);
   },
   async stands(_boot, { system, discovery, line, remote }) {
     let unfeed = () => {};

@@ -3,6 +3,7 @@
  * alone, as what it imports costs memory and time.
  */
 import type { FaultInjector } from "../../actors/fault/fault.ts";
+import type { PageParts } from "../../actors/inspector/inspector.ts";
 import type { MemoryDoor } from "../../actors/kv/kv.ts";
 import type { Drain } from "../../proto/index.ts";
 import type { ServeGrpc } from "../../runtime/grpc.ts";
@@ -34,6 +35,8 @@ export type RoleParts = {
   readonly faults: FaultInjector | undefined;
   /** A simulation's. */
   readonly block_memory: MemoryDoor | undefined;
+  /** The page for browsers. */
+  readonly page: (() => Promise<PageParts>) | undefined;
   /** Loads a gRPC server. */
   readonly serveGrpc: ServeGrpc | undefined;
 };

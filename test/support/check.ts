@@ -62,6 +62,7 @@ const bun = process.execPath;
 const started_ms = performance.now();
 const counts = [
   await step("types", [bun, "x", "tsc", "--noEmit", "-p", "."]),
+  await step("types of the page", [bun, "x", "tsc", "--noEmit", "-p", "actors/inspector/page"]),
   await step("format and lint", [bun, "x", "biome", "check", "."]),
 ];
 for (const folder of ["tidy.test.ts", "unit", "contract", "sim", "fault", "e2e"]) {

@@ -117,6 +117,8 @@ export type ServerFacts = {
   /** Prometheus text. */
   metrics(): string | Promise<string>;
   openapi(): OpenApiDocument;
+  /** The page for a browser; undefined: the client does not want one, or there is none. */
+  page(headers: Headers): Promise<Response> | undefined;
   /** Asks all workers, and waits for those that are slow. */
   clearCaches(): Promise<readonly ClearedCache[]>;
   readonly lora: LoraDesk;

@@ -14,7 +14,7 @@ import {
 } from "./conversations/conversation-routes.ts";
 import { docs, openApi } from "./docs/docs.ts";
 import { deleteFile, fileContent, listFiles, retrieveFile, uploadFile } from "./files/files.ts";
-import { health, live, metrics, model, modelReady, models } from "./info/info.ts";
+import { front, health, live, metrics, model, modelReady, models } from "./info/info.ts";
 import type { JsonRoute } from "./json-route.ts";
 import { loadLora, unloadLora } from "./lora/lora.ts";
 import { countTokens } from "./messages/count-tokens.ts";
@@ -38,5 +38,5 @@ export const jsonRoutes: readonly JsonRoute[] = [
   ...[uploadFile, listFiles, retrieveFile, fileContent, deleteFile],
   ...[createBatch, listBatches, retrieveBatch, cancelBatch],
   ...[clearKvBlocks, busyThresholds, setBusyThreshold, loadLora, unloadLora],
-  ...[health, live, metrics, openApi, docs],
+  ...[front, health, live, metrics, openApi, docs],
 ];

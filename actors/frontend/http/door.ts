@@ -44,6 +44,7 @@ export type DoorParts = Omit<GeneratorParts, "gate"> & {
   readonly archive: Archive;
   /** Prometheus text of everything that this process shows. */
   readonly renderMetrics: () => string | Promise<string>;
+  readonly page?: ServerFacts["page"] | undefined;
   /** Planes that this process shares with other machines; empty when it is alone. */
   readonly planes: () => readonly PlaneState[];
   readonly router: () => string | undefined;
@@ -81,6 +82,7 @@ export class Door {
         return healthOf(models, this.draining, planes(), crashLoops(), router());
       },
       metrics: parts.renderMetrics,
+      page: (headers) => parts.page?.(headers),
       clearCaches: parts.clearCaches,
       busy: parts.busy,
       lora: parts.lora,

@@ -8,6 +8,7 @@ import type {
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../../../runtime/kernel/system.ts";
 import type { PlaneState } from "../../../runtime/planes.ts";
+import type { Page } from "../page-html.ts";
 import type { ActingRules } from "./may-act.ts";
 
 export type InspectorDoorOptions = {
@@ -25,6 +26,8 @@ export type InspectorDoorOptions = {
   /** Who may change something; absent: everybody who can ask. */
   readonly acting?: ActingRules;
   readonly about?: About;
+  /** What browsers get at `/`; absent: all clients get text. */
+  readonly page?: Page;
 };
 
 /** Which cluster it is. */

@@ -9,10 +9,16 @@ import { liveRoute } from "./routes/live.ts";
 import { meRoute } from "./routes/me.ts";
 import { overviewRoutes } from "./routes/overview.ts";
 
-const usageRoute: Route = { path: "/", on: { GET: () => new Response(usage()) } };
+/** Browsers get the page. */
+const frontRoute: Route = {
+  path: "/",
+  on: {
+    GET: ({ request }, { options }) => options.page?.(request.headers) ?? new Response(usage()),
+  },
+};
 
 export const routes: readonly Route[] = [
-  usageRoute,
+  frontRoute,
   meRoute,
   liveRoute,
   ...overviewRoutes,

@@ -11,7 +11,7 @@ function bootsOf(flags: readonly string[], models: readonly string[]) {
     settings: settle([parseFlags([...flags])], []),
     machine: { root: "root", prefix: "m." },
     ...{ registry_address: "", port: 1, run_folder: "", cache_folder: "", data_folder: "" },
-    ...{ assets_folder: "", version: "0" },
+    ...{ assets_folder: "", version: "0", inspector_url: "" },
   };
   return childBoots(source, models.map(model));
 }

@@ -8,6 +8,24 @@ import {
   messageModelsPage,
 } from "../messages/message-models.ts";
 
+/** What a person meets who opens the address that the cluster printed. */
+export const front: JsonRoute = {
+  makes: "json",
+  method: "GET",
+  path: "/",
+  access: "open",
+  page: { summary: "A chat for browsers; for other clients the routes" },
+  handle: ({ server, headers }) => {
+    const page = server.page(headers);
+    if (page !== undefined) return page;
+    const { info, paths } = server.openapi();
+    const routes = Object.entries(paths).flatMap(([path, operations]) =>
+      Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    return jsonAnswer({ name: "troupe", version: info.version, routes });
+  },
+};
+
 export const models: JsonRoute = {
   makes: "json",
   method: "GET",

@@ -1,0 +1,28 @@
+/** An act before it is done: what it is, what will happen, how the server is asked. */
+import type { Method } from "../data/http.ts";
+import type { IconName } from "../ui/icons.tsx";
+
+/** A figure that the reader may change before the act. */
+export type PlanField = {
+  readonly label: string;
+  readonly value: number;
+  readonly min: number;
+  readonly max: number;
+  readonly unit: string;
+};
+
+export type Plan = {
+  /** What stands on the button that opens the dialog, and on the one that does it. */
+  readonly verb: string;
+  readonly icon: IconName;
+  /** What it is done to, as people call it. */
+  readonly target: string;
+  /** Sentences: what will happen, what is lost, what can be undone. */
+  readonly says: readonly string[];
+  readonly danger: boolean;
+  readonly method: Method;
+  readonly path: string;
+  readonly field?: PlanField;
+  /** Given the field's value, where there is one. */
+  readonly body?: (value: number) => unknown;
+};
