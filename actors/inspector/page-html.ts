@@ -54,7 +54,7 @@ function readyOf({ script, style }: PageParts, config: string): Ready {
   return { plain, zipped: Bun.gzipSync(plain), headers };
 }
 
-/** The text must not end its own element; in JavaScript and JSON the escaped form means the same. */
+/** The text must not end its own element; the escaped form means the same in it. */
 const inScript = (text: string): string =>
   text.replaceAll("</script", "<\\/script").replaceAll("<!--", "<\\!--");
 

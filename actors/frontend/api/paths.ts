@@ -48,6 +48,7 @@ export const tablePaths: readonly string[] = [
   "/v1/unload_lora_adapter",
   "/clear_kv_blocks",
   "/busy_threshold",
+  "/",
   "/health",
   "/live",
   "/metrics",

@@ -179,7 +179,7 @@ test("keys and pages of elsewhere: by the route, not by its path", async () => {
     (await fetch(locked.url + path, init)).status;
   expect(await status("/v1/models/toy/ready")).toBe(401);
   expect(await status("/v1/models/toy/ready", { headers: key })).toBe(200);
-  for (const path of ["/docs", "/openapi.json", "/health", "/live", "/metrics"]) {
+  for (const path of ["/", "/docs", "/openapi.json", "/health", "/live", "/metrics"]) {
     expect([path, await status(path)]).toEqual([path, 200]);
   }
   expect(await status("/tokenize", { method: "OPTIONS" })).toBe(204);

@@ -71,7 +71,7 @@ test("the table says who needs a key, whatever the path; unknown paths below /v1
   for (const path of ["/tokenize", "/detokenize", "/v1/chat/completions"]) {
     expect([path, guarded(path), guarded(path, "POST")]).toEqual([path, true, true]);
   }
-  for (const path of ["/health", "/live", "/metrics", "/openapi.json", "/docs", "/nothing"]) {
+  for (const path of ["/", "/health", "/live", "/metrics", "/openapi.json", "/docs", "/nothing"]) {
     expect([path, guarded(path)]).toEqual([path, false]);
   }
 });
