@@ -6,6 +6,7 @@ import {
 } from "../actors/adapters/adapters.ts";
 import { engineKind } from "../actors/engine/engines.ts";
 import {
+  type CheckedModel,
   locateAdapter,
   type ModelProgress,
   type ModelWorld,
@@ -13,6 +14,7 @@ import {
   resolveTokenizer,
   sizeText,
 } from "../actors/model/model.ts";
+import { contextLength, kvBytesPerToken } from "../llm/model/kv-bytes.ts";
 import type { ChildSpec } from "../runtime/supervision/child-spec.ts";
 import type { ModelSetting } from "./settings/model-settings.ts";
 import type { Settings } from "./settings/settings.ts";
@@ -24,6 +26,8 @@ export type FoundModel = {
   readonly path: string;
   /** Bytes that its engines have to read before they can answer. */
   readonly weight_bytes: number;
+  /** Keys and values of one context of full length; 0: not known. */
+  readonly context_bytes: number;
 };
 
 export type Finding = {
@@ -49,9 +53,23 @@ export async function findModels(
     if (resolved.kind === "refused") throw resolved.error;
     const { path } = resolved.model;
     const weight_bytes = reads_weights ? weightBytes(resolved.model) : 0;
-    found.push({ name: servedName(setting, path), path, weight_bytes });
+    const name = servedName(setting, path);
+    const { context_length } = engine.common;
+    const context_bytes = reads_weights ? contextBytes(resolved.model, context_length) : 0;
+    found.push({ name, path, weight_bytes, context_bytes });
   }
   return found;
+}
+
+/** The engine's own default where the setting is 0. */
+const CONTEXT_MOST = 8_192;
+
+function contextBytes(model: CheckedModel, context_length: number): number {
+  if (model.kind !== "file") return 0;
+  const { header } = model;
+  const trained = contextLength(header) || CONTEXT_MOST;
+  const tokens = context_length > 0 ? context_length : Math.min(CONTEXT_MOST, trained);
+  return kvBytesPerToken(header) * tokens;
 }
 
 /** `hf:org/repo:quant` → org/repo, `pypi:package` → package, a path → its file name's stem. */

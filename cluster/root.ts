@@ -41,6 +41,7 @@ import { joinCluster, type Machine, registryOf, tellEnds, wiresOf } from "./mach
 import { checkKvFolder } from "./settings/kv-folder.ts";
 import type { Settings } from "./settings/settings.ts";
 import { hasWorkers, workersText } from "./settings/worker-counts.ts";
+import { withHandOffMemory } from "./settings/workers/hand-off-memory.ts";
 
 export type RootWorld = {
   readonly capabilities: Capabilities;
@@ -85,18 +86,20 @@ export type Root = {
 
 const budgets = { cut_ms: 200, registry_ms: 2_000, tree_ms: 15_000 };
 /** Rejects with SettingsError or ModelError: one line that says what to do. */
-export async function startRoot(settings: Settings, given: RootWorld): Promise<Root> {
+export async function startRoot(asked: Settings, given: RootWorld): Promise<Root> {
   const { capabilities, steps } = faultyWorld("root", given.capabilities, given.env, given.exit);
   const world = { ...given, capabilities };
-  const { role, frontend, inspector } = settings;
+  const { role, frontend, inspector } = asked;
   const serves = role === "all" || role === "frontend";
   const port = serves ? await freePort(capabilities, frontend, "") : 0;
   await freePort(capabilities, inspector, "inspector-");
   const works = hasWorkers(role);
   const finding = findingOf(world);
   if (works)
-    await checkKvFolder({ settings, cache_folder: world.cache_folder }, capabilities.files);
-  const models = works ? await findModels(settings, finding) : [];
+    await checkKvFolder({ settings: asked, cache_folder: world.cache_folder }, capabilities.files);
+  const models = works ? await findModels(asked, finding) : [];
+  const { settings, text, fits } = await withHandOffMemory(asked, models, capabilities.files);
+  if (text !== "") capabilities.log.log(fits ? "info" : "warn", text);
   const adapters = works ? await adaptersFor(settings, models, finding) : undefined;
   const machine = await joinCluster(settings, capabilities, world);
 

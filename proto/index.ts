@@ -13,6 +13,7 @@ export type {
   Adapter,
   AdapterFile,
   AnswerParsing as WireAnswerParsing,
+  CachedFrom,
   ChoiceFrom,
   ChoiceStart,
   ChoiceTokens,
@@ -119,6 +120,7 @@ export type KvFound = Kind<"kv_found", t.KvFound>;
 export type FindKv = Kind<"find_kv", t.FindKv> & Ask<KvFound>;
 export type KvArrived = Kind<"kv_arrived", t.KvArrived>;
 export type KvTierNews = Kind<"kv_tier_news", t.KvTierNews>;
+export type PrefetchKv = Kind<"prefetch_kv", t.PrefetchKv>;
 export type ReleaseKv = Kind<"release_kv", t.ReleaseKv>;
 export type KvWriting = Kind<"kv_writing", t.KvWriting>;
 export type KvWritten = Kind<"kv_written", t.KvWritten>;
@@ -132,6 +134,7 @@ export type KvKeeperMessage =
   | ReserveKv
   | KvFilled
   | FindKv
+  | PrefetchKv
   | ReleaseKv
   | KvWriting
   | KvWritten
@@ -214,6 +217,7 @@ export type WorkerMessage =
   | SubscribeLoad
   | KvArrived
   | KvTierNews
+  | PrefetchKv
   | KvSourceMessage
   | LoadAdapter
   | UnloadAdapter
@@ -331,6 +335,7 @@ export const messageTable = [
   { id: 148, kind: "peer_found_kv", codec: codecs.PeerFoundKv },
   { id: 149, kind: "peer_offer_kv", codec: codecs.PeerOfferKv },
   { id: 150, kind: "kv_tier_news", codec: codecs.KvTierNews },
+  { id: 151, kind: "prefetch_kv", codec: codecs.PrefetchKv },
   { id: 160, kind: "add_workers", codec: codecs.AddWorkers },
   { id: 161, kind: "workers_added", codec: codecs.WorkersAdded },
   { id: 162, kind: "retire_workers", codec: codecs.RetireWorkers },

@@ -30,6 +30,8 @@ const tokenCounts = [1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144, 1_0
 const stageSeconds = [0.000_01, 0.000_05, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5];
 
 const PREFIX = "dynamo_frontend";
+const CACHED_BY_TIER = "troupe_frontend_cached_tokens_total";
+const CACHED_BY_TIER_HELP = "Prompt tokens found in a cache, by the tier where they lay.";
 
 /** Series of one model. */
 type ModelSeries = {
@@ -42,6 +44,8 @@ type ModelSeries = {
   readonly input_tokens: Histogram;
   readonly output_tokens: Histogram;
   readonly cached_tokens: Histogram;
+  /** Made when the first answer tells of tiers. */
+  readonly tier: (name: string) => Counter;
   readonly output_total: Counter;
 };
 
@@ -175,6 +179,8 @@ export class FrontendMetrics implements TimedStage {
       output_tokens: histogram("output_sequence_tokens", "Answer tokens of a request", tokenCounts),
       cached_tokens: histogram("cached_tokens", "Prompt tokens found in a cache", tokenCounts),
       output_total: counter("output_tokens_total", "Answer tokens"),
+      tier: (tier) =>
+        this.#metrics.counter(CACHED_BY_TIER, CACHED_BY_TIER_HELP, { ...labels, tier }),
     };
     this.#models.set(model, series);
     return series;
@@ -224,6 +230,9 @@ class LiveMeter implements RequestMeter {
     this.#series.input_tokens.observe(usage.prompt_tokens);
     this.#series.output_tokens.observe(usage.completion_tokens);
     this.#series.cached_tokens.observe(usage.cached_tokens);
+    for (const [tier, tokens] of Object.entries(usage.cached_by_tier ?? {})) {
+      this.#series.tier(tier).add(tokens);
+    }
   }
 
   failed(status: number): void {

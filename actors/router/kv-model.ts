@@ -16,7 +16,15 @@ import type { Random } from "../../runtime/capabilities.ts";
 import type { Metrics } from "../../runtime/observe/metrics.ts";
 import { type Candidate, isPrefill, legOf, planFor } from "./candidate.ts";
 import type { CacheIndex } from "./index/cache-index.ts";
-import { limitsOf, passesBetween, placeRequestOf, reportedLoad } from "./kv-request.ts";
+import { type KvDecision, LAST_PLACED, type Placed, refusalCodes } from "./kv-decision.ts";
+import {
+  limitsOf,
+  type PrefetchHint,
+  passesBetween,
+  placeRequestOf,
+  prefetchHint,
+  reportedLoad,
+} from "./kv-request.ts";
 import { KvRouterMetrics } from "./kv-router-metrics.ts";
 import { type PeerNews, prefillName, routedOf, sessionOf } from "./peers/peer-news.ts";
 import { type Constraints, constraintsOf } from "./policy/constraints.ts";
@@ -48,33 +56,6 @@ type Member = {
   readonly routed: RoutedWorker;
 };
 
-export type KvDecision =
-  | { readonly kind: "plan"; readonly plan: Plan; readonly placement: Placement }
-  | (Omit<Refusal, "code"> & { readonly code: WireRefusalCode });
-
-type WireRefusalCode = "no_worker" | "overloaded" | "rate_limited";
-
-/** Codes of refusals for clients, the same for all routers. */
-const refusalCodes: Readonly<Record<Refusal["code"], WireRefusalCode>> = {
-  no_worker: "no_worker",
-  pinned_missing: "no_worker",
-  overloaded: "overloaded",
-  pinned_overloaded: "overloaded",
-  queue_full: "overloaded",
-  class_limit: "rate_limited",
-};
-
-/** A last placement, for people: the worker, and the blocks that it had. */
-type Placed = {
-  readonly request: string;
-  readonly worker: string;
-  readonly blocks: number;
-  readonly cached_blocks: number;
-  readonly waited_ms: number;
-};
-
-const LAST_PLACED = 8;
-
 export class KvModel {
   readonly block_size: number;
   readonly #parts: KvModelParts;
@@ -88,7 +69,7 @@ export class KvModel {
   readonly #sums = new Map<string, PassSums>();
   readonly #last: Placed[] = [];
   /** The last request offered, and how long that took. */
-  #offered = "";
+  #offered: PlaceRequest | undefined;
   #offer_ms = 0;
 
   constructor(parts: KvModelParts) {
@@ -144,9 +125,25 @@ export class KvModel {
     const needs_prefill = this.#parts.policy.enforce_disagg === true;
     for (const { candidate, routed } of this.#members.values()) {
       if (isPrefill(candidate) || !passes(filters, routed, question)) continue;
+      if (!this.#mayAnswer(request, routed)) continue;
       if (!needs_prefill || this.#prefills.canServe(routed)) return true;
     }
     return false;
+  }
+
+  /** False: the worker that has to compute the prompt cannot hand it to this one. */
+  #mayAnswer({ prefill_pin }: Constraints, routed: RoutedWorker): boolean {
+    if (prefill_pin === undefined || prefill_pin === routed.worker) return true;
+    return this.#prefills.canServe(routed, prefill_pin);
+  }
+
+  /** A request whose prompt one worker computes goes only where that one's blocks can go. */
+  #within(request: PlaceRequest): PlaceRequest {
+    if (request.prefill_pin === undefined) return request;
+    const may = [...this.#members.values()]
+      .filter(({ candidate, routed }) => !isPrefill(candidate) && this.#mayAnswer(request, routed))
+      .map(({ routed }) => routed.worker);
+    return { ...request, allow: may.filter((name) => request.allow?.includes(name) ?? true) };
   }
 
   /** `slot`: its number in the index. */
@@ -204,11 +201,11 @@ export class KvModel {
   /** Takes the request in; undefined: `next` returns its decision later. */
   offer(route: Route, constraints: Constraints): KvDecision | undefined {
     const began_ms = this.#parts.now_ms();
-    const request = placeRequestOf(route, constraints, this.block_size);
+    const request = this.#within(placeRequestOf(route, constraints, this.block_size));
     const hashed_ms = this.#parts.now_ms();
     this.#metrics.hashing_ms.observe(hashed_ms - began_ms);
     const refusal = this.#dispatcher.offer(request, hashed_ms);
-    this.#offered = request.request;
+    this.#offered = request;
     this.#offer_ms = this.#parts.now_ms() - began_ms;
     return refusal && this.#refused(refusal);
   }
@@ -220,9 +217,17 @@ export class KvModel {
     if (decision === undefined) return undefined;
     if (decision.kind === "refused") return this.#refused(decision);
     const plan = this.#placed(decision);
-    const offer_ms = this.#offered === decision.request.request ? this.#offer_ms : 0;
+    const offer_ms = this.#offered === decision.request ? this.#offer_ms : 0;
     this.#metrics.total_ms.observe(offer_ms + this.#parts.now_ms() - now_ms);
     return plan;
+  }
+
+  /** What the request offered last will read, and who would get it now; undefined: nothing. */
+  prefetch(): PrefetchHint | undefined {
+    const offered = this.#offered;
+    const found = offered && this.#dispatcher.prefetch(offered, this.#parts.now_ms());
+    const member = found && this.#members.get(found.worker.worker);
+    return member && prefetchHint(found, member.candidate.record, this.block_size);
   }
 
   firstToken(request: string): void {
@@ -330,9 +335,8 @@ export class KvModel {
 
   /** News for the peers about a request that was just placed. */
   newsOf({ request, worker, uncached_tokens, bound }: Placement): Partial<PeerNews> {
-    const { model } = this.#parts;
+    const [{ model }, { session }] = [this.#parts, request];
     const entry = { request, worker, uncached_tokens, prefilling: uncached_tokens > 0 };
-    const { session } = request;
     const leg = this.#prefills.placed(request.request);
     const routed = [routedOf(model, entry), ...(leg === undefined ? [] : this.#newsOfPrefill(leg))];
     if (bound === undefined || session === undefined) return { routed };
@@ -361,8 +365,8 @@ export class KvModel {
     this.#metrics.started.add();
     this.#metrics.waited(waited_ms);
     if (blocks > 0) this.#metrics.hit_rate.observe(cached_blocks / blocks);
-    const name = worker.worker;
-    this.#last.push({ request: request.request, worker: name, blocks, cached_blocks, waited_ms });
+    const placed = { request: request.request, worker: worker.worker };
+    this.#last.push({ ...placed, blocks, cached_blocks, waited_ms });
     if (this.#last.length > LAST_PLACED) this.#last.shift();
     const leg = this.#prefills.placed(request.request);
     const plan = planFor(request.request, candidate, leg && this.#legOf(leg));
@@ -384,8 +388,7 @@ export class KvModel {
     }));
     const pool = this.#prefills;
     return {
-      model: this.#parts.model,
-      block_size: this.block_size,
+      ...{ model: this.#parts.model, block_size: this.block_size },
       ...(pool.size === 0 ? {} : { prefill_workers: pool.size, hand_over_ms: pool.hand_over_ms }),
       objective: this.#dispatcher.objective,
       queued: this.#dispatcher.queue.size,

@@ -2,10 +2,19 @@
 import { BLOCK_HASH_SEED, blockHashes, blockSeed } from "../../llm/blocks/block-hash.ts";
 import { type HashPairs, pairsOf } from "../../llm/blocks/block-table.ts";
 import { tokensOf } from "../../llm/tokens/token-bytes.ts";
-import type { Route, RouteHints, TaintWeight, WorkerLoad } from "../../proto/index.ts";
+import type {
+  ActorRef,
+  PrefetchKv,
+  Route,
+  RouteHints,
+  TaintWeight,
+  WorkerLoad,
+  WorkerRecord,
+} from "../../proto/index.ts";
 import type { Candidate } from "./candidate.ts";
 import type { Constraints } from "./policy/constraints.ts";
 import type { PassSums } from "./policy/cost/pass-rates.ts";
+import type { Prefetch } from "./policy/cost/prefetch.ts";
 import type { PlaceRequest } from "./policy/place-request.ts";
 import type { ReportedLoad, WorkerLimits } from "./policy/worker-state.ts";
 import { LOWEST_PRIORITY } from "./traffic.ts";
@@ -95,4 +104,17 @@ export function passesBetween(
     decode_share: after.decode_share - before.decode_share,
     busy_ms: after.busy_ms - before.busy_ms,
   };
+}
+
+export type PrefetchHint = { readonly worker: ActorRef; readonly message: PrefetchKv };
+
+/** Undefined: names of blocks of this size mean nothing there. */
+export function prefetchHint(
+  { hashes: pairs }: Prefetch,
+  { ref, card }: WorkerRecord,
+  block_size: number,
+): PrefetchHint | undefined {
+  if (ref === undefined || card?.block_size !== block_size) return undefined;
+  const hashes = new Uint8Array(pairs.buffer, pairs.byteOffset, pairs.byteLength);
+  return { worker: ref, message: { kind: "prefetch_kv", space: 0, hashes, from: 0 } };
 }

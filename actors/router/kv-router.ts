@@ -32,7 +32,8 @@ import { type Candidate, modelName } from "./candidate.ts";
 import { KvFeed } from "./feed/kv-feed.ts";
 import { type Run, turnClock } from "./feed/turn-clock.ts";
 import { CacheIndex } from "./index/cache-index.ts";
-import { type KvDecision, KvModel } from "./kv-model.ts";
+import type { KvDecision } from "./kv-decision.ts";
+import { KvModel } from "./kv-model.ts";
 import { workersSnapshot } from "./kv-router-snapshot.ts";
 import { noPrefill, tooManyWait, whyNoWorker } from "./no-worker.ts";
 import { PeerLoad } from "./peers/peer-load.ts";
@@ -206,6 +207,8 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     if (this.#pending.get(route.request) !== pending) return;
     pending.port = this.ctx.replyLater();
     this.#pending.wait(pending);
+    const hint = pending.held ? undefined : model?.prefetch();
+    if (hint !== undefined) refOf(this.ctx.system, hint.worker).tell(hint.message);
   }
 
   /** Puts the request into the queue of its model, holds it back, or refuses it. */

@@ -22,9 +22,14 @@ export class LoadPairs {
   }
 
   /** False: its prompt has to be computed elsewhere, and there is nobody who does. */
-  mayGo(workers: WorkerSet, answers: Candidate): boolean {
-    if (!this.#enforce) return true;
-    return workers.byRole().prefilling.some(({ sharer }) => canShare(answers.sharer, sharer));
+  mayGo(workers: WorkerSet, route: Route, answers: Candidate): boolean {
+    const named = route.hints?.prefill_worker ?? "";
+    if (named === answers.worker) return true;
+    if (named === "" && !this.#enforce) return true;
+    return workers
+      .byRole()
+      .prefilling.filter(({ worker }) => named === "" || named === worker)
+      .some(({ sharer }) => canShare(answers.sharer, sharer));
   }
 
   /** Undefined: the worker that answers computes the prompt by itself. */
@@ -41,8 +46,15 @@ export class LoadPairs {
     const block_size = answers.record.card?.block_size ?? 0;
     const tokens = block_size > 0 ? handedTokens(route.prompt.length >>> 2, block_size) : 0;
     if (tokens === 0) return undefined;
-    const sharing = sharersWith(answers, prefilling);
-    // The worker that a client names is the one that answers.
+    const named = route.hints?.prefill_worker ?? "";
+    if (named === answers.worker) return undefined;
+    const sharing =
+      named === ""
+        ? sharersWith(answers, prefilling)
+        : prefilling.filter(({ worker, sharer }) => {
+            return worker === named && canShare(answers.sharer, sharer);
+          });
+    // The worker that a client pins is the one that answers.
     const asked = { ...route, pin: "" };
     const may = eligible(sharing, asked, now_ms);
     if (may.kind === "refused") return undefined;

@@ -132,14 +132,17 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
   #plan(route: Route): Plan | Refused | undefined {
     const { workers } = this.#watch;
     const now_ms = this.ctx.clock.now_ms();
-    const may = eligible(workers.byRole().answering, route, now_ms);
+    const { answering } = workers.byRole();
+    const reachable = answering.filter((each) => this.#pairs.mayGo(workers, route, each));
+    // Where nobody may for want of a prefill worker, the request waits for one.
+    if (reachable.length === 0 && answering.length > 0) return undefined;
+    const may = eligible(reachable, route, now_ms);
     if (may.kind === "refused") {
       return may.code === "overloaded" ? this.#refuse(route, may.code, may.message) : undefined;
     }
     const choose = policies[this.#mode];
     const choice = choose(may.candidates, route, this.ctx.random, this.#state);
     if (choice.kind === "refused") return this.#refuse(route, choice.code, choice.message);
-    if (!this.#pairs.mayGo(workers, choice.candidate)) return undefined;
     workers.begin(route.request, choice.candidate);
     this.#routed_total++;
     const { random } = this.ctx;

@@ -22,7 +22,7 @@ export function whyNoWorker(
   workers: readonly Candidate[],
   { policy }: Pick<RouterOptions, "policy">,
 ): string {
-  const { model, pin } = route;
+  const { model, pin, hints } = route;
   const question = { request: constraintsOf(route) };
   const filters = concerning(constraintFilters, question.request);
   const all = workers.filter((each) => modelName(each) === model);
@@ -31,6 +31,13 @@ export function whyNoWorker(
     return (
       `No prefill worker serves '${model}' at the moment, and this server is started with ` +
       "--enforce-disagg. Try again in a few seconds."
+    );
+  }
+  const named = hints?.prefill_worker ?? "";
+  if (named !== "" && serving.length > 0 && all.every(({ worker }) => worker !== named)) {
+    return (
+      `The worker '${named}' that this request names for its prompt does not serve '${model}' at the ` +
+      "moment. Try again in a few seconds, or name no prefill_worker_id."
     );
   }
   const others = serving.length > 0 && !serving.some((each) => passes(filters, each, question));

@@ -9,7 +9,7 @@ import type { AnswerEffect } from "./inputs-and-effects.ts";
 import { leavePrefill } from "./prefill/prefill-leg.ts";
 import { type AnswerState, answerTokens, workerRequest } from "./state.ts";
 import { quarantineMessage } from "./suspicion.ts";
-import type { AnswerEnd, AnswerFailure } from "./types.ts";
+import type { AnswerEnd, AnswerFailure, AnswerUsage } from "./types.ts";
 
 /** Of a worker's `Finished`: how the choice ended, and the token that ended it, if one did. */
 type EngineEnd = Pick<Finished, "reason" | "stop_token" | "stop_logprob">;
@@ -103,10 +103,26 @@ export function done(state: AnswerState): readonly AnswerEffect[] {
   state.phase = "ended";
   let completion_tokens = 0;
   for (const choice of state.choices) completion_tokens += answerTokens(choice);
-  // What one worker computed and another one took over was not cached.
-  const cached_tokens = Math.min(state.cached_tokens, state.prefill_cached);
-  const usage = { prompt_tokens: state.request.prompt.length, completion_tokens, cached_tokens };
+  const prompt_tokens = state.request.prompt.length;
+  const usage: AnswerUsage = { prompt_tokens, completion_tokens, ...cachedIn(state) };
   return [...leave(state, "finished", completion_tokens), { kind: "done", usage }];
+}
+
+/** Tokens of the prompt that nobody computed for this answer. */
+function cachedIn(state: AnswerState): Pick<AnswerUsage, "cached_tokens" | "cached_by_tier"> {
+  const { cached_tokens, cached_from, prefill_cached, prefill_cached_from } = state;
+  // What one worker computed and another one took over was not cached.
+  const elsewhere = prefill_cached < cached_tokens;
+  const tokens = elsewhere ? prefill_cached : cached_tokens;
+  const from = elsewhere ? prefill_cached_from : cached_from;
+  if (!Number.isFinite(tokens)) return { cached_tokens: 0 };
+  if (from === undefined) return { cached_tokens: tokens };
+  // What came in may have given way again before it was used.
+  const g4 = Math.min(from.remote, tokens);
+  const g3 = Math.min(from.disk, tokens - g4);
+  const g2 = Math.min(from.host, tokens - g4 - g3);
+  const g1 = tokens - g4 - g3 - g2;
+  return { cached_tokens: tokens, cached_by_tier: { g1, g2, g3, g4 } };
 }
 
 export function fail(

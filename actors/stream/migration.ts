@@ -74,6 +74,23 @@ export function onGenerateRefused(
   return goElsewhere(state, outcome, true, refusal);
 }
 
+/** The worker had accepted the answer, and does not take it after all: nothing is wrong with it. */
+export function onLateRefusal(
+  state: AnswerState,
+  code: RefusalCode,
+  message: string,
+): readonly AnswerEffect[] {
+  const outcome = refusalsElsewhere[code];
+  if (outcome === undefined) return fail(state, refused(state, code, message), "refused");
+  const cause = failure(outcome === "lost" ? "worker_lost" : "overloaded", message);
+  const spent = hasBegun(state)
+    ? state.migrations >= state.limits.migrations
+    : state.attempt >= state.limits.attempts;
+  if (spent) return fail(state, cause, outcome);
+  if (hasBegun(state)) state.migrations++;
+  return goElsewhere(state, outcome, true, cause);
+}
+
 /** What a worker says of a request at fault is mostly said of its constraint. */
 function refused({ request }: AnswerState, code: RefusalCode, message: string): AnswerFailure {
   const { constraint_param: param } = request;

@@ -1,7 +1,13 @@
 /** The state of one answer; `reducer.ts` and the files of its phases change it. */
 import { bytesOf } from "../../llm/tokens/token-bytes.ts";
 import type { Tokenizer } from "../../llm/tokens/tokenizer.ts";
-import type { ChoiceStart, Finished, PlanLeg, TokenLogprob } from "../../proto/index.ts";
+import type {
+  CachedFrom,
+  ChoiceStart,
+  Finished,
+  PlanLeg,
+  TokenLogprob,
+} from "../../proto/index.ts";
 import { type ChoiceText, newChoiceText } from "./choice-text.ts";
 import type { SeekReason } from "./inputs-and-effects.ts";
 import { noSuspicion, type Suspicion } from "./suspicion.ts";
@@ -77,6 +83,7 @@ export type AnswerState = {
   readonly prefills_lost: string[];
   /** Tokens of the prompt that the worker of this attempt which computed it had cached. */
   prefill_cached: number;
+  prefill_cached_from: CachedFrom | undefined;
   /** The answer's name at its worker. Its reader's name is `workerRequest`. */
   made_as: string;
   /** Fetches in this attempt; each one reads under a name of its own. */
@@ -98,7 +105,9 @@ export type AnswerState = {
   wanted: number;
   /** The sink's buffer is full. */
   full: boolean;
+  /** Of the prompt; +Infinity before a worker has said. */
   cached_tokens: number;
+  cached_from: CachedFrom | undefined;
 };
 
 export function newAnswer(
@@ -125,6 +134,7 @@ export function newAnswer(
     prefills: 0,
     prefills_lost: [],
     prefill_cached: Number.POSITIVE_INFINITY,
+    prefill_cached_from: undefined,
     made_as: "",
     reader: 0,
     fetching: false,
@@ -145,7 +155,8 @@ export function newAnswer(
     granted: 0,
     wanted: 0,
     full: false,
-    cached_tokens: 0,
+    cached_tokens: Number.POSITIVE_INFINITY,
+    cached_from: undefined,
   };
 }
 

@@ -20,6 +20,7 @@ export type {
   AnswerScores,
   AnswerSink,
   AnswerUsage,
+  CachedByTier,
   ContentPiece,
   HeldAttempt,
   PieceLogprob,

@@ -8,7 +8,7 @@ import { done, endAtWorker, endChoice, fail, finish } from "./ending.ts";
 import { failure, TOO_LONG } from "./failures.ts";
 import { fetchMissing } from "./fetch.ts";
 import type { AnswerEffect } from "./inputs-and-effects.ts";
-import { migrate, onWorkerLost, stayReached } from "./migration.ts";
+import { migrate, onLateRefusal, onWorkerLost, stayReached } from "./migration.ts";
 import { type AnswerState, type Choice, windowOf, workerRequest } from "./state.ts";
 import { clearSuspicion } from "./suspicion.ts";
 import type { PromptScore } from "./types.ts";
@@ -118,7 +118,11 @@ function takeFinished(
 ): readonly AnswerEffect[] | undefined {
   const choice = state.choices[finished.choice];
   if (choice === undefined || choice.settled) return undefined;
-  if (finished.cached_tokens > state.cached_tokens) state.cached_tokens = finished.cached_tokens;
+  // All choices share their prompt: it was cached as far as the one that met it first had it.
+  if (finished.cached_tokens < state.cached_tokens) {
+    state.cached_tokens = finished.cached_tokens;
+    state.cached_from = finished.cached_from;
+  }
   const { reason } = finished;
   if (choice.ended || reason === "stop" || reason === "length") {
     if (!choice.ended && finished.total_tokens !== choice.tokens.length) {
@@ -132,6 +136,10 @@ function takeFinished(
   }
   if (reason === "deadline") {
     return [...effects, ...fail(state, failure("deadline", TOO_LONG), "late")];
+  }
+  const { refusal } = finished;
+  if (refusal !== undefined) {
+    return [...effects, ...onLateRefusal(state, refusal, finished.error)];
   }
   const why =
     finished.error === "" ? `The engine ended this answer with "${reason}".` : finished.error;

@@ -119,6 +119,16 @@ export type AnswerUsage = {
   readonly prompt_tokens: number;
   readonly completion_tokens: number;
   readonly cached_tokens: number;
+  /** The same by where they were; undefined: the workers' blocks stay in their engines. */
+  readonly cached_by_tier?: CachedByTier;
+};
+
+/** Tokens: in the engine, in memory of its machine, on its disk, at other machines. */
+export type CachedByTier = {
+  readonly g1: number;
+  readonly g2: number;
+  readonly g3: number;
+  readonly g4: number;
 };
 
 /** Stable codes that clients know. `failures.ts` has their meaning and HTTP status. */

@@ -1,5 +1,5 @@
 /** Admission: which requests a worker takes, and how they get into the engine. */
-import type { Accepted, Embed, Generate, Refused } from "../../proto/index.ts";
+import type { Accepted, CachedFrom, Embed, Generate, Refused } from "../../proto/index.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Answers } from "./answers/answers.ts";
 import type { EmbedJobs } from "./embed-jobs.ts";
@@ -29,8 +29,11 @@ export class Admission {
     this.#host = host;
   }
 
-  /** Puts a request into the engine. An accepted one is in it. */
-  admit(generate: Generate): Accepted | Refused {
+  /**
+   * Puts a request into the engine. An accepted one is in it.
+   * @param from what came into the engine for it; undefined: this worker has no tiers
+   */
+  admit(generate: Generate, from?: CachedFrom): Accepted | Refused {
     const { engine, answers, probation, nextHandle, cancel } = this.#host;
     const { request, consumer: wire, sampling } = generate;
     const refusal = this.#whyNot(request, generate.model);
@@ -58,7 +61,7 @@ export class Admission {
       cancel(parts.slice(0, index).map((each) => each.handle));
       return refused(request, no);
     }
-    answers.open(generate, wire, parts);
+    answers.open(generate, wire, parts, from);
     if (generate.alone) probation.begin(parts.map(({ handle }) => handle));
     return { kind: "accepted", request };
   }

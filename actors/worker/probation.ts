@@ -96,23 +96,27 @@ export class Probation {
     const generate = at < 0 ? undefined : this.#held.splice(at, 1)[0]?.generate;
     const answer = generate && this.#parts.admit(generate);
     if (answer?.kind === "refused" && generate?.consumer !== undefined) {
-      this.#parts.tell(generate.consumer, failedBatch(generate, answer.message));
+      this.#parts.tell(generate.consumer, failedBatch(generate, answer));
     }
     this.tryNext();
   }
 
-  /** Removes all requests and returns those that wait, when this worker takes nothing any more. */
+  /**
+   * Removes and returns the requests that wait, when this worker takes nothing any more. One that
+   * is accepted stays: it is told when its turn has come.
+   */
   takeAll(): readonly Held[] {
-    const waiting = this.#held.filter(({ generate }) => generate.request !== this.#called);
-    this.#held.splice(0);
+    const isCalled = ({ generate }: Held) => generate.request === this.#called;
+    const waiting = this.#held.filter((held) => !isCalled(held));
+    this.#held.splice(0, this.#held.length, ...this.#held.filter(isCalled));
     return waiting;
   }
 }
 
 /** Ends a request that was accepted and then not taken after all: it goes on elsewhere. */
-export function failedBatch({ request, choices }: Generate, error: string): TokenBatch {
+export function failedBatch({ request, choices }: Generate, why: Refused): TokenBatch {
   const none = { stop_token: -1, prompt_tokens: 0, cached_tokens: 0, total_tokens: 0 };
-  const reason = "error" as const;
-  const finished = choices.map(({ choice }) => ({ ...none, choice, reason, error }));
+  const end = { ...none, reason: "error" as const, error: why.message, refusal: why.code };
+  const finished = choices.map(({ choice }) => ({ ...end, choice }));
   return { kind: "token_batch", request, choices: [], finished };
 }

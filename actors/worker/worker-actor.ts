@@ -5,6 +5,7 @@
  */
 import type {
   Accepted,
+  CachedFrom,
   ConsumerMessage,
   Embed,
   FetchBlob,
@@ -32,7 +33,7 @@ import { EmbedJobs, type EmbedMessage } from "./embed-jobs.ts";
 import { EngineHealth, EngineStuckError, healthDefaults } from "./engine-health.ts";
 import { EngineLoop, type LoopMessage } from "./engine-loop.ts";
 import { TierMetrics } from "./kv/tier-metrics.ts";
-import { type TiersTimer, WorkerTiers } from "./kv/tiers.ts";
+import { NO_HAND_OFF, type TiersTimer, WorkerTiers } from "./kv/tiers.ts";
 import { loadOf } from "./load/worker-load.ts";
 import { Preparations, type PreparedMessage } from "./preparations.ts";
 import { Probation, TRIAL_MS } from "./probation.ts";
@@ -54,10 +55,6 @@ type Own =
 
 const ANSWERS_MAX = 4_096;
 const ENGINE_LOOK_MS = 1_000;
-const NO_HAND_OFF = {
-  code: "closed",
-  message: "This worker's blocks stay in its engine now, so that nobody else can have them.",
-} as const;
 /** Time until a batch is tried again after a full outbound queue. */
 const RESEND_MS = 5;
 
@@ -210,7 +207,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       name: () => workerKey(worker, wireOf(this.ctx.system, this.ctx.self)),
       cachedRow: (hashes) => kv.cachedRow(hashes),
       publish: (event) => kv.publish(event),
-      ready: (generate, port) => this.#place(generate, port),
+      ready: (generate, port, from) => this.#place(generate, port, from),
       isHere: (request) => this.#answers.holds(request),
       settled: () => this.#registerNow(),
       wake: () => this.#loop.wake(),
@@ -293,10 +290,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         this.#subscriptions.onKv(message);
         break;
       case "kv_arrived":
-        this.#tiers?.arrived(message);
-        break;
       case "kv_tier_news":
-        this.#tiers?.news(message);
+        this.#tiers?.hear(message);
         break;
       case "load_adapter":
       case "unload_adapter":
@@ -317,7 +312,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   #onOwn(message: WorkerMessage | Own): void {
     switch (message.kind) {
       case "hand_off_is":
-        this.#tiers?.handOffIs(message);
+      case "prefetch_kv":
+        this.#tiers?.hear(message);
         break;
       case "change_role":
         this.#role.change(message);
@@ -363,7 +359,10 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       return;
     }
     const refusal = this.#preparations.start(message, () => this.ctx.replyLater());
-    if (refusal === "held") return;
+    if (refusal === "held") {
+      this.#tiers?.ahead(message);
+      return;
+    }
     if (refusal !== undefined) {
       this.#metrics.refused(refusal.code);
       this.ctx.reply(refused(message.request, refusal));
@@ -376,8 +375,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   }
 
   /** Everything that the request needs is here. */
-  #place(generate: Generate, port: ReplyPort): void {
-    port.reply(this.#admit(generate));
+  #place(generate: Generate, port: ReplyPort, from?: CachedFrom): void {
+    port.reply(this.#admit(generate, from));
     this.#tiers?.look();
   }
 
@@ -410,8 +409,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     void work.then((answer) => port.reply(answer));
   }
 
-  #admit(message: Generate): Accepted | Refused {
-    const answer = this.#admission.admit(message);
+  #admit(message: Generate, from = this.#tiers?.nothingCame()): Accepted | Refused {
+    const answer = this.#admission.admit(message, from);
     if (answer.kind === "refused") {
       this.#metrics.refused(answer.code);
       return answer;

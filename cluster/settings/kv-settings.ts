@@ -5,23 +5,16 @@ import { SettingsError } from "./settings-error.ts";
 /** Below that not even a few blocks of a small model fit. */
 const LEAST_BYTES = 1_000_000;
 
-/** Workers that share out prompts and answers hand their blocks over in this memory. */
+/** Workers that share out prompts and answers need some; how much, their models say later. */
 const PAIRS_HOST_BYTES = 512 * 1024 * 1024;
 
 /**
  * Throws SettingsError.
- * @param pairs whether this machine's workers hand blocks to each other
- * @param is_given whether somebody said how large the memory is
+ * @param by_model this machine's workers hand blocks to each other, and nobody said in how much memory
  * @param shared whether there are several machines
  */
-export function kvSettings(
-  settings: KvSettings,
-  pairs: boolean,
-  is_given: boolean,
-  shared: boolean,
-): KvSettings {
-  const needs = pairs && !is_given;
-  const given = needs ? { ...settings, host_bytes: PAIRS_HOST_BYTES } : settings;
+export function kvSettings(settings: KvSettings, by_model: boolean, shared: boolean): KvSettings {
+  const given = by_model ? { ...settings, host_bytes: PAIRS_HOST_BYTES } : settings;
   const { host_bytes, disk_bytes } = given;
   const [host, disk] = [`--${kvFlags.host_bytes.name}`, `--${kvFlags.disk_bytes.name}`];
   if (disk_bytes > 0 && host_bytes === 0) {

@@ -68,6 +68,8 @@ export type Settings = SettingsOf<
     readonly worker_taints: readonly WorkerMark[];
     readonly keep: KeepSettings;
     readonly kv: KvSettings;
+    /** Nobody said how much host memory pairs have: the models do. */
+    readonly kv_by_model: boolean;
     readonly router: RouterSettings;
     readonly frontend: FrontendSettings;
     readonly inspector: InspectorSettings;
@@ -104,6 +106,7 @@ export function settle(
   checkHosts(inspector.allow_hosts);
   checkToken(inspector.token);
   checkOrigins(frontend.cors_origin);
+  const kv_by_model = handsOver(engine.name, workers) && !isGiven(kvFlags.host_bytes.name);
   checkParsers(frontend, machine.role === "all" ? models : undefined);
   return {
     ...{ engine, models, workers, inspector, ...machine },
@@ -116,12 +119,8 @@ export function settle(
     worker_labels: workerMarks("worker-label", labels, workers, models.length),
     worker_taints: workerMarks("worker-taint", taints, workers, models.length),
     keep: read(keepFlags),
-    kv: kvSettings(
-      read(kvFlags),
-      handsOver(engine.name, workers),
-      isGiven(kvFlags.host_bytes.name),
-      machine.planes !== undefined,
-    ),
+    kv: kvSettings(read(kvFlags), kv_by_model, machine.planes !== undefined),
+    kv_by_model,
     router: {
       ...router,
       classes: policyClasses(router.classes),

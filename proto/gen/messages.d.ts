@@ -71,6 +71,7 @@ export const troupe: {
     FindKv: Codec<t.FindKv>;
     KvFound: Codec<t.KvFound>;
     KvArrived: Codec<t.KvArrived>;
+    PrefetchKv: Codec<t.PrefetchKv>;
     ReleaseKv: Codec<t.ReleaseKv>;
     KvWriting: Codec<t.KvWriting>;
     KvWritten: Codec<t.KvWritten>;
@@ -90,6 +91,7 @@ export const troupe: {
     TokenLogprob: Codec<t.TokenLogprob>;
     ChoiceTokens: Codec<t.ChoiceTokens>;
     Finished: Codec<t.Finished>;
+    CachedFrom: Codec<t.CachedFrom>;
     TokenBatch: Codec<t.TokenBatch>;
     Credit: Codec<t.Credit>;
     Cancel: Codec<t.Cancel>;

@@ -6173,6 +6173,7 @@ export const troupe = $root.troupe = (() => {
         const KvFound = function () {
             this.lease = 0;
             this.coming = false;
+            this.disk_until = 0;
             this.slots = [];
         };
 
@@ -6189,6 +6190,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(18).uint32s(message.slots);
             if (message.coming != null && message.coming !== false)
                 writer.uint32(24).bool(message.coming);
+            if (message.disk_until != null && message.disk_until !== 0)
+                writer.uint32(32).uint32(message.disk_until);
             if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -6246,6 +6249,12 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 0)
                             break;
                         message.coming = reader.bool();
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 0)
+                            break;
+                        message.disk_until = reader.uint32();
                         continue;
                     }
                 }
@@ -6375,6 +6384,98 @@ export const troupe = $root.troupe = (() => {
         };
 
         return KvArrived;
+    })();
+
+    troupe.PrefetchKv = (function() {
+
+        const PrefetchKv = function () {
+            this.space = 0;
+            this.hashes = $empty;
+            this.from = 0;
+        };
+
+        PrefetchKv.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.space != null && message.space !== 0)
+                writer.uint32(8).uint32(message.space);
+            if (message.hashes != null && message.hashes.length)
+                writer.uint32(18).bytes(message.hashes);
+            if (message.from != null && message.from !== 0)
+                writer.uint32(24).uint32(message.from);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        PrefetchKv.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.PrefetchKv();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        message.space = reader.uint32();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        message.hashes = reader.bytes();
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        message.from = reader.uint32();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return PrefetchKv;
     })();
 
     troupe.ReleaseKv = (function() {
@@ -8350,8 +8451,11 @@ export const troupe = $root.troupe = (() => {
             this.total_tokens = 0;
             this.error = "";
             this.stop_logprob = undefined;
+            this.cached_from = undefined;
+            this.refusal = undefined;
         };
 
+        // Virtual OneOf for proto3 optional field
         Finished.encode = function (message, writer, _depth) {
             if (!writer)
                 writer = $Writer.create();
@@ -8375,6 +8479,10 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(58).string(message.error);
             if (message.stop_logprob != null)
                 troupe.TokenLogprob.encode(message.stop_logprob, writer.uint32(66).fork(), _depth + 1).ldelim();
+            if (message.cached_from != null)
+                troupe.CachedFrom.encode(message.cached_from, writer.uint32(74).fork(), _depth + 1).ldelim();
+            if (message.refusal != null)
+                writer.uint32(80).int32(RefusalCodeNumbers[message.refusal]);
             if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -8456,6 +8564,18 @@ export const troupe = $root.troupe = (() => {
                         message.stop_logprob = troupe.TokenLogprob.decode(reader, reader.size(), $undefined, _depth + 1, message.stop_logprob);
                         continue;
                     }
+                case 9: {
+                        if (wireType !== 2)
+                            break;
+                        message.cached_from = troupe.CachedFrom.decode(reader, reader.size(), $undefined, _depth + 1, message.cached_from);
+                        continue;
+                    }
+                case 10: {
+                        if (wireType !== 0)
+                            break;
+                        message.refusal = reader.int32();
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -8474,6 +8594,98 @@ export const troupe = $root.troupe = (() => {
         };
 
         return Finished;
+    })();
+
+    troupe.CachedFrom = (function() {
+
+        const CachedFrom = function () {
+            this.host = 0;
+            this.disk = 0;
+            this.remote = 0;
+        };
+
+        CachedFrom.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.host != null && message.host !== 0)
+                writer.uint32(8).uint32(message.host);
+            if (message.disk != null && message.disk !== 0)
+                writer.uint32(16).uint32(message.disk);
+            if (message.remote != null && message.remote !== 0)
+                writer.uint32(24).uint32(message.remote);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        CachedFrom.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.CachedFrom();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        message.host = reader.uint32();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        message.disk = reader.uint32();
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        message.remote = reader.uint32();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return CachedFrom;
     })();
 
     troupe.TokenBatch = (function() {
@@ -16799,6 +17011,7 @@ export const troupe = $root.troupe = (() => {
             this.strict_priority = 0;
             this.priority_jump_ms = 0;
             this.policy_class = "";
+            this.prefill_worker = "";
             this.tolerated_taints = [];
             this.required_taints = [];
             this.preferred_taints = [];
@@ -16832,6 +17045,8 @@ export const troupe = $root.troupe = (() => {
             if (message.allowed_workers != null && message.allowed_workers.length)
                 for (let i = 0; i < message.allowed_workers.length; ++i)
                     writer.uint32(66).string(message.allowed_workers[i]);
+            if (message.prefill_worker != null && message.prefill_worker !== "")
+                writer.uint32(74).string(message.prefill_worker);
             if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -16919,6 +17134,12 @@ export const troupe = $root.troupe = (() => {
                         if (!(message.allowed_workers && message.allowed_workers.length))
                             message.allowed_workers = [];
                         message.allowed_workers.push(reader.stringVerify());
+                        continue;
+                    }
+                case 9: {
+                        if (wireType !== 2)
+                            break;
+                        message.prefill_worker = reader.stringVerify();
                         continue;
                     }
                 }

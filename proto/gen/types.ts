@@ -423,6 +423,7 @@ export type KvFound = {
   readonly lease: number;
   readonly slots: readonly number[];
   readonly coming: boolean;
+  readonly disk_until: number;
 };
 
 export type KvArrived = {
@@ -430,6 +431,12 @@ export type KvArrived = {
   readonly first: number;
   readonly slots: readonly number[];
   readonly coming: boolean;
+};
+
+export type PrefetchKv = {
+  readonly space: number;
+  readonly hashes: Uint8Array;
+  readonly from: number;
 };
 
 export type ReleaseKv = {
@@ -573,6 +580,14 @@ export type Finished = {
   readonly total_tokens: number;
   readonly error: string;
   readonly stop_logprob?: TokenLogprob;
+  readonly cached_from?: CachedFrom;
+  readonly refusal?: RefusalCode;
+};
+
+export type CachedFrom = {
+  readonly host: number;
+  readonly disk: number;
+  readonly remote: number;
 };
 
 export type TokenBatch = {
@@ -1142,6 +1157,7 @@ export type RouteHints = {
   readonly required_taints: readonly string[];
   readonly preferred_taints: readonly TaintWeight[];
   readonly allowed_workers: readonly string[];
+  readonly prefill_worker: string;
 };
 
 export type TaintWeight = {

@@ -18,6 +18,7 @@ import type {
   AnswerScores,
   AnswerSink,
   AnswerUsage,
+  CachedByTier,
   StartAnswer,
 } from "../../stream/stream.ts";
 import type { Generation } from "../api/dialect.ts";
@@ -63,6 +64,7 @@ export class RequestRun {
   #prompt_tokens = 0;
   #completion_tokens = 0;
   #cached_tokens = 0;
+  #cached_by_tier: CachedByTier | undefined;
   #over = false;
 
   constructor(options: RequestRunOptions) {
@@ -177,6 +179,7 @@ export class RequestRun {
     this.#prompt_tokens += usage.prompt_tokens;
     this.#completion_tokens += usage.completion_tokens;
     this.#cached_tokens += usage.cached_tokens;
+    this.#cached_by_tier = tiersOfBoth(this.#cached_by_tier, usage.cached_by_tier);
     this.#left -= 1;
     if (this.#left > 0) return;
     this.#over = true;
@@ -184,6 +187,7 @@ export class RequestRun {
       prompt_tokens: this.#prompt_tokens,
       completion_tokens: this.#completion_tokens,
       cached_tokens: this.#cached_tokens,
+      ...(this.#cached_by_tier === undefined ? {} : { cached_by_tier: this.#cached_by_tier }),
     };
     this.#options.meter.finished(total);
     this.#options.output.done(total);
@@ -197,6 +201,11 @@ export class RequestRun {
     this.#handles[prompt] = undefined;
     this.#end(failure, localFailures.includes(failure.code) && this.#options.keeps("cut"));
   }
+}
+
+function tiersOfBoth(a: CachedByTier | undefined, b: CachedByTier | undefined) {
+  if (a === undefined || b === undefined) return a ?? b;
+  return { g1: a.g1 + b.g1, g2: a.g2 + b.g2, g3: a.g3 + b.g3, g4: a.g4 + b.g4 };
 }
 
 /** `max_tokens: 0`: the client wants the echo alone, and no worker is asked. */

@@ -59,6 +59,10 @@ export const nvextFields = {
   ),
   max_thinking_tokens: used(count(0).nullish(), "Chats: as the field of the same name beside it."),
   decode_worker_id: used(workerName.nullish(), "The same as `backend_instance_id`, which wins."),
+  prefill_worker_id: used(
+    workerName.nullish(),
+    "The worker that computes the prompt, by name; `x-dynamo-prefill-instance-id` wins over it. Where that one answers by itself, it makes the answer, too. 503 while it is not there.",
+  ),
   greed_sampling: used(z.boolean().nullish(), "True: `temperature` is 0, whatever else is said."),
   token_data: used(
     tokenIds.nullish(),
@@ -85,7 +89,6 @@ export const nvextFields = {
   ),
   agent_context: ignored("It changes no answer."),
   request_timestamp_ms: ignored("Requests count from when they come."),
-  prefill_worker_id: ignored("The router says who computes a prompt."),
   dp_rank: ignored("Each rank is a worker of its own."),
   prefill_dp_rank: ignored("One worker makes all of an answer."),
   use_raw_prompt: refused(

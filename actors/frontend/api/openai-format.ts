@@ -81,7 +81,12 @@ export function usageJson(usage: AnswerUsage, reasoning_tokens?: number) {
     prompt_tokens: usage.prompt_tokens,
     completion_tokens: usage.completion_tokens,
     total_tokens: usage.prompt_tokens + usage.completion_tokens,
-    prompt_tokens_details: { cached_tokens: usage.cached_tokens },
+    prompt_tokens_details: {
+      cached_tokens: usage.cached_tokens,
+      ...(usage.cached_by_tier === undefined
+        ? {}
+        : { cached_tokens_by_tier: usage.cached_by_tier }),
+    },
     ...details,
   };
 }

@@ -16,6 +16,8 @@ import {
 
 const PIN = "x-dynamo-worker-instance-id";
 const PIN_SHORT = "x-worker-instance-id";
+const PREFILL = "x-dynamo-prefill-instance-id";
+const PREFILL_SHORT = "x-prefill-instance-id";
 const SESSION = "x-dynamo-session-id";
 const PRIORITY = "x-dynamo-request-priority";
 const STRICT_PRIORITY = "x-dynamo-request-strict-priority";
@@ -24,7 +26,10 @@ const TOLERATED = "x-troupe-tolerated-taints";
 const REQUIRED = "x-troupe-required-taints";
 const ALLOWED = "x-troupe-allowed-workers";
 
-const names = [SESSION, PRIORITY, STRICT_PRIORITY, POLICY_CLASS, TOLERATED, REQUIRED, ALLOWED];
+const names = [
+  ...[SESSION, PRIORITY, STRICT_PRIORITY, POLICY_CLASS, TOLERATED, REQUIRED, ALLOWED],
+  ...[PREFILL, PREFILL_SHORT],
+];
 const TEXT_MAX = 256;
 const STRICT_PRIORITY_MAX = -LOWEST_PRIORITY;
 /** Seconds: a day. */
@@ -44,7 +49,8 @@ export function routeHintsOf(headers: Headers, nvext?: Given): RouteHints | unde
   const allowed = nvext?.allowed_worker_ids ?? undefined;
   const agent = nvext?.agent_hints ?? undefined;
   const session = nvext?.session_control?.session_id;
-  const said = constraints ?? allowed ?? agent ?? session;
+  const prefill = nvext?.prefill_worker_id ?? undefined;
+  const said = constraints ?? allowed ?? agent ?? session ?? prefill;
   if (said === undefined && names.every((name) => headers.get(name) === null)) return undefined;
   return {
     session: shortText(SESSION, headers.get(SESSION) ?? session ?? null),
@@ -70,6 +76,10 @@ export function routeHintsOf(headers: Headers, nvext?: Given): RouteHints | unde
       ([taint, weight]) => ({ taint, weight }),
     ),
     allowed_workers: workersIn(headers.get(ALLOWED)) ?? allowed ?? [],
+    prefill_worker: shortText(
+      PREFILL,
+      headers.get(PREFILL) ?? headers.get(PREFILL_SHORT) ?? prefill ?? null,
+    ),
   };
 }
 
@@ -100,6 +110,7 @@ export const NO_HINTS: RouteHints = {
   required_taints: [],
   preferred_taints: [],
   allowed_workers: [],
+  prefill_worker: "",
 };
 
 function taintsIn(name: string, value: string | null): readonly string[] | undefined {

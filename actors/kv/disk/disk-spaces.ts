@@ -3,13 +3,16 @@
  *
  *     kv/IDENTITY/ab/ab34…      a block a file, in 256 sub-folders
  *     kv/IDENTITY/used          when it was opened last
+ *     kv/IDENTITY/keeper        whose it is now
  *
  * At the start of a space its files are listed, beside everything else; none is read before it is
- * asked for. Folders of models that are not served now give way, the oldest first.
+ * asked for. Folders of models that are not served now give way, the oldest first; one that another
+ * cluster's keeper has never does, and is not counted either.
  */
 import type { Capabilities } from "../../../runtime/capabilities.ts";
 import { errorText } from "../../../runtime/error-text.ts";
 import { type DiskHost, DiskSpace } from "./disk-space.ts";
+import { FolderOwner, liveClaim } from "./folder-owner.ts";
 
 export type DiskOptions = {
   /** Absolute. */
@@ -17,7 +20,7 @@ export type DiskOptions = {
   readonly bytes: number;
 };
 
-type World = Pick<Capabilities, "files" | "spawn" | "clock" | "log">;
+type World = Pick<Capabilities, "files" | "spawn" | "clock" | "log" | "random">;
 
 /** What was found in a folder beside blocks. */
 export type Swept = { readonly partial: number; readonly foreign: number };
@@ -33,23 +36,38 @@ export class DiskSpaces {
   readonly #options: DiskOptions;
   readonly #areas: number;
   readonly #world: World;
-  readonly #open = new Set<string>();
+  readonly #open = new Map<string, FolderOwner>();
+  /** Tells this keeper from all others. */
+  readonly #own: string;
 
   /** @param areas spaces that share the bytes */
   constructor(options: DiskOptions, areas: number, world: World) {
     this.#options = options;
     this.#areas = areas;
     this.#world = world;
+    const { random } = world;
+    this.#own = `${random.u32().toString(36)}${random.u32().toString(36)}`;
   }
 
-  /** Rejects when there can be no folder. */
+  /**
+   * Rejects when there can be no folder, and with FolderInUseError while another keeper has it.
+   * @param lost another keeper has taken it
+   */
   async open(
     host: Omit<DiskHost, "folder" | "capacity_bytes" | "now_ms">,
+    lost: () => void,
   ): Promise<{ readonly disk: DiskSpace; readonly listed: Promise<Swept> }> {
     const { files, clock } = this.#world;
     const folder = `${this.#options.folder}/${host.identity}`;
-    this.#open.add(host.identity);
     for (const name of FANOUT) await files.makeFolder(`${folder}/${name}`);
+    if (!this.#open.has(host.identity)) {
+      const gone = () => {
+        this.#open.delete(host.identity);
+        lost();
+      };
+      const owner = await FolderOwner.take(this.#world, folder, this.#own, gone);
+      this.#open.set(host.identity, owner);
+    }
     const used = new TextEncoder().encode(`${Math.floor(clock.wall_ms())}\n`);
     await files.write(`${folder}/used`, used);
     const capacity_bytes = Math.floor(this.#options.bytes / this.#areas);
@@ -57,6 +75,10 @@ export class DiskSpaces {
     const disk = new DiskSpace({ ...host, folder, capacity_bytes, now_ms });
     const listed = this.#adopt(folder, disk);
     return { disk, listed: listed.then((swept) => this.#makeRoom(disk, host).then(() => swept)) };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#open.values()].map((owner) => owner.close()));
   }
 
   async #adopt(folder: string, disk: DiskSpace): Promise<Swept> {
@@ -88,6 +110,7 @@ export class DiskSpaces {
     for (const name of await files.list(folder)) {
       if (!FOLDER.test(name) || this.#open.has(name)) continue;
       const path = `${folder}/${name}`;
+      if ((await liveClaim(this.#world, path)) !== undefined) continue;
       const used = await files.read(`${path}/used`).catch(() => new Uint8Array());
       const size = await this.#bytesIn(path);
       others.push({

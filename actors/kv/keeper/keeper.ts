@@ -21,10 +21,10 @@ import type {
   KvWritten,
   OpenKvSpace,
   PeerFoundKv,
+  PrefetchKv,
   ReleaseKv,
   ReserveKv,
 } from "../../../proto/index.ts";
-import { errorText } from "../../../runtime/error-text.ts";
 import { Actor, type Down, type Snapshot } from "../../../runtime/kernel/actor.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import { refOf } from "../../../runtime/remote/node.ts";
@@ -36,7 +36,9 @@ import { identityText } from "./identity-text.ts";
 import { KeeperMetrics } from "./keeper-metrics.ts";
 import { type NeighbourOptions, Neighbours } from "./neighbours.ts";
 import { hashesIn, packedHashes } from "./packed-hashes.ts";
+import { Prefetches } from "./prefetches.ts";
 import { slotNumbers } from "./slot-numbers.ts";
+import { SpaceDisks } from "./space-disks.ts";
 import { type Space, Spaces } from "./spaces.ts";
 import type { TierChanges } from "./tier-news.ts";
 import { type Arrival, type Wait, Waits } from "./waits.ts";
@@ -82,7 +84,7 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
   readonly #options: KeeperOptions;
   #memory: HostMemory | undefined;
   #spaces!: Spaces;
-  #disks: DiskSpaces | undefined;
+  #disks: SpaceDisks | undefined;
   #metrics!: KeeperMetrics;
   readonly #guests = new Map<number, Guest>();
   /** Not heard of any more; their processes may live. */
@@ -90,6 +92,7 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
   readonly #hand_offs = new HandOffs();
   #neighbours: Neighbours | undefined;
   readonly #waits: Waits;
+  readonly #prefetches = new Prefetches();
   #next = 0;
   #looking = false;
   #timed = false;
@@ -105,7 +108,7 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
     const { areas, disk, neighbours } = this.#options;
     this.#spaces = new Spaces(this.#memory.bytes, areas);
     this.#metrics = new KeeperMetrics(this.ctx.system.metrics, () => this.#spaces.all);
-    this.#disks = disk && new DiskSpaces(disk, areas, this.ctx.capabilities);
+    this.#disks = disk && this.#disksIn(disk, this.#memory);
     if (neighbours !== undefined) this.#neighbours = this.#meet(neighbours, this.#memory);
     // Numbers of a keeper's earlier life mean nothing in this one.
     this.#next = this.ctx.random.u32() >>> 1;
@@ -124,6 +127,9 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
         break;
       case "find_kv":
         this.#find(message);
+        break;
+      case "prefetch_kv":
+        this.#prefetch(message);
         break;
       case "release_kv":
         this.#release(message);
@@ -162,7 +168,12 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
     this.#lookForGone();
   }
 
+  override async terminate(): Promise<void> {
+    await this.#disks?.close();
+  }
+
   override release(): void {
+    void this.#disks?.close();
     this.#neighbours?.close();
     this.#memory?.close();
     this.#memory = undefined;
@@ -175,6 +186,7 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
       guests: this.#guests.size,
       lost: this.#lost.size,
       waits: this.#waits.count,
+      prefetches: this.#prefetches.inspect(),
       hand_offs: this.#hand_offs.count,
       ...(this.#neighbours === undefined ? {} : { neighbours: this.#neighbours.inspect() }),
       spaces: this.#spaces?.all.map(({ identity, room, slots, slot_bytes, guests, disk }) => ({
@@ -210,8 +222,8 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
       handed: new Map(),
       news: follows ? 0 : -1,
     });
-    if (space.guests === 0 && space.disk === undefined) void this.#openDisk(space);
     space.guests += 1;
+    if (space.guests === 1) void this.#disks?.open(space);
     const { segment, bytes: segment_bytes } = this.#memory;
     const { slots, slot_bytes, base } = space;
     const { block_bytes } = space.identity;
@@ -266,7 +278,17 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
 
   #came(space: Space): void {
     this.#waits.advance();
+    this.#prefetches.came(space);
     this.#neighbours?.came(space);
+  }
+
+  #disksIn(options: DiskOptions, { files }: HostMemory): SpaceDisks {
+    const { log, capabilities, clock } = this.ctx;
+    return new SpaceDisks({
+      disks: new DiskSpaces(options, this.#options.areas, capabilities),
+      ...{ files, metrics: this.#metrics, log, clock },
+      came: (space) => this.#came(space),
+    });
   }
 
   #meet(options: NeighbourOptions, memory: HostMemory): Neighbours {
@@ -291,10 +313,12 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
     const hashes = hashesIn(packed);
     const neighbours = wait_ms > 0 ? this.#neighbours : undefined;
     const { lease, slots } = room.find(guest.key, hashes, from, true);
+    this.#prefetches.read(guest.space, hashes);
     const next = from + slots.length;
     neighbours?.reused(guest.space, hashes, from, slots.length);
     const now_ms = this.ctx.clock.now_ms();
     let coming = false;
+    let disk_until = next;
     if (lease !== 0 && next < hashes.length) {
       const until_ms = now_ms + Math.min(wait_ms, WAIT_MOST_MS);
       const wait = this.#waits.open({ room, guest: guest.key, lease, hashes, next, until_ms });
@@ -304,6 +328,7 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
       const read = this.#waits.source(wait);
       const behind = disk?.bring(hashes, next, read) ?? next;
       if (behind === next) read();
+      disk_until = behind;
       if (writer === "" || from_keeper !== undefined) {
         const ended = this.#waits.source(wait);
         const wanted = { space: guest.space, hashes, from: behind, until_ms };
@@ -316,31 +341,17 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
     } else if (writer !== "") this.#hand_offs.expect(writer, now_ms, () => {})();
     const isEmpty = slots.length === 0 && !coming;
     if (isEmpty) room.release(guest.key, lease);
-    this.ctx.reply({ kind: "kv_found", lease: isEmpty ? 0 : lease, slots: [...slots], coming });
+    const here = { lease: isEmpty ? 0 : lease, slots: [...slots] };
+    this.ctx.reply({ kind: "kv_found", ...here, coming, disk_until });
   }
 
-  /** Blocks are found there as its files are listed. */
-  async #openDisk(space: Space): Promise<void> {
-    const { log } = this.ctx;
-    if (this.#disks === undefined || this.#memory === undefined) return;
-    const { room, base, slot_bytes, identity } = space;
-    const shape = { base, slot_bytes, block_bytes: identity.block_bytes };
-    const arrived = () => this.#came(space);
-    const { files } = this.#memory;
-    try {
-      const counted = (what: "stored" | "loaded", blocks: number) => this.#metrics[what](blocks);
-      const changed = (hash: bigint) => space.news.changed(hash);
-      const told = { arrived, counted, changed };
-      const host = { room, files, shape, ...told, identity: identityText(identity) };
-      const { disk, listed } = await this.#disks.open(host);
-      space.disk = disk;
-      disk.keep(Array.from(room.hashes(), ({ hash }) => hash));
-      const { partial, foreign } = await listed;
-      const { registered } = disk.stats();
-      log.log("info", "blocks on disk are listed", { blocks: registered, partial, foreign });
-    } catch (error) {
-      log.log("warn", "blocks are not kept on disk", { why: errorText(error) });
-    }
+  /** Nobody is answered: whoever reads these blocks asks for them when its request starts. */
+  #prefetch({ space: number, hashes: packed, from }: PrefetchKv): void {
+    const space = this.#guests.get(number)?.space;
+    if (space === undefined) return;
+    const hashes = hashesIn(packed);
+    this.#prefetches.begin(space, hashes, from, this.ctx.clock.now_ms(), this.#neighbours);
+    this.#lookLater();
   }
 
   #release({ space, lease }: ReleaseKv): void {
@@ -369,7 +380,8 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
   }
 
   #lookLater(): void {
-    if (this.#timed || this.#waits.count + this.#hand_offs.count === 0) return;
+    const awaited = this.#waits.count + this.#hand_offs.count + this.#prefetches.count;
+    if (this.#timed || awaited === 0) return;
     this.#timed = true;
     this.ctx.after(LATE_MS, { kind: "look_for_late" });
   }
@@ -378,6 +390,7 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
     const now_ms = this.ctx.clock.now_ms();
     this.#hand_offs.late(now_ms);
     this.#waits.late(now_ms);
+    this.#prefetches.late(now_ms);
     this.#lookLater();
   }
 

@@ -14,6 +14,8 @@ export type Constraints = {
   readonly tolerated_taints?: readonly string[] | undefined;
   /** All of them, labels or taints, must be on the worker. */
   readonly required_taints?: readonly string[] | undefined;
+  /** Only this worker computes the prompt, by name. */
+  readonly prefill_pin?: string | undefined;
   /** The LoRA adapter that the worker must have. */
   readonly adapter?: string | undefined;
 };
@@ -27,6 +29,7 @@ export function constraintsOf({ pin, exclude, spare, hints, adapter }: Route): C
     spare: spare ? true : undefined,
     tolerated_taints: unlessEmpty(hints?.tolerated_taints),
     required_taints: unlessEmpty(hints?.required_taints),
+    prefill_pin: hints?.prefill_worker ? hints.prefill_worker : undefined,
     adapter,
   };
 }

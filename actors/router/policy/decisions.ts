@@ -34,3 +34,10 @@ export type HandOff = (
   uncached_tokens: number,
   now_ms: number,
 ) => number;
+
+const RETRY_AFTER_FIRST_MS = 1_000;
+const RETRY_AFTER_MOST_MS = 60_000;
+
+/** When a client may try again, who would wait so long. */
+export const retryAfterMs = (wait_ms: number): number =>
+  Math.min(RETRY_AFTER_MOST_MS, Math.max(RETRY_AFTER_FIRST_MS, wait_ms));

@@ -13,7 +13,8 @@ import type { CacheIndex } from "../index/cache-index.ts";
 import { SessionAffinity } from "./affinity.ts";
 import { Learned } from "./cost/learned.ts";
 import type { PassSums } from "./cost/pass-rates.ts";
-import type { HandOff, Placement, Refusal } from "./decisions.ts";
+import { type Prefetch, prefetchOf } from "./cost/prefetch.ts";
+import { type HandOff, type Placement, type Refusal, retryAfterMs } from "./decisions.ts";
 import { concerning, passes } from "./filter.ts";
 import {
   BUSY_MESSAGE,
@@ -48,13 +49,8 @@ const LOOK_AGAIN_MS = 500;
 const HELD_PER_WORKER = 2;
 /** Each held request is looked at whenever one may go, and each look compares all workers. */
 const HELD_MOST = 64;
-/**
- * With this many workers, the worker that was best when a request was let go gets it. Fewer are
- * compared once more: that differs by one request in the queue, which matters only among few.
- */
+/** Fewer workers than this are compared once more before one is chosen: it matters among few. */
 const LOOK_ONCE_FROM = 64;
-const RETRY_AFTER_FIRST_MS = 1_000;
-const RETRY_AFTER_MOST_MS = 60_000;
 
 export class KvDispatcher {
   readonly queue: RouteQueue;
@@ -216,6 +212,13 @@ export class KvDispatcher {
     this.queue.remove(request);
   }
 
+  /** What may come nearer to a request that waits, at the worker that would get it now. */
+  prefetch(request: PlaceRequest, now_ms: number): Prefetch | undefined {
+    if (!this.queue.has(request.request)) return undefined;
+    const place = this.#placeOf(request, now_ms);
+    return prefetchOf(place, () => select(this.#selection, place, this.#random));
+  }
+
   firstToken(request: string, now_ms: number): void {
     this.book.firstToken(request, now_ms);
   }
@@ -249,12 +252,11 @@ export class KvDispatcher {
   /** Estimated time until a worker has room, from its backlog and the learned rates. */
   retryAfterMs(now_ms: number): number {
     const rates = this.#learned.poolRates();
-    if (rates === undefined || this.#workers.length === 0) return RETRY_AFTER_FIRST_MS;
+    if (rates === undefined || this.#workers.length === 0) return retryAfterMs(0);
     let tokens = 0;
     for (const entry of this.queue.entries()) tokens += entry.uncached_tokens;
     for (const worker of this.#workers) tokens += backlogTokens(worker, now_ms);
-    const wait_ms = (tokens * rates.token_ms) / this.#workers.length;
-    return Math.min(RETRY_AFTER_MOST_MS, Math.max(RETRY_AFTER_FIRST_MS, wait_ms));
+    return retryAfterMs((tokens * rates.token_ms) / this.#workers.length);
   }
 
   /**

@@ -130,6 +130,10 @@ export class RouteQueue {
     return this.#take(place.tier, place.queue, at);
   }
 
+  has(request: string): boolean {
+    return this.#where.has(request);
+  }
+
   /** All requests that wait, in no particular order. */
   *entries(): Iterable<QueueEntry> {
     for (const { classes } of this.#tiers) for (const { entries } of classes) yield* entries;

@@ -84,6 +84,7 @@ export function onPrefillBatch(
   if (end === undefined) return [];
   if (end.reason === "stop" || end.reason === "length") {
     state.prefill_cached = end.cached_tokens;
+    state.prefill_cached_from = end.cached_from;
     return over(state, "finished");
   }
   return goOn(state, "failed");

@@ -15,6 +15,7 @@ import type {
   Accepted,
   ActorRef,
   Attach,
+  CachedFrom,
   Cancel,
   Claim,
   Claimed,
@@ -132,7 +133,12 @@ export class Answers {
   }
 
   /** The engine has taken `parts`, one for each choice that is to be made. */
-  open(generate: Generate, consumer: ActorRef, parts: readonly EngineRequest[]): void {
+  open(
+    generate: Generate,
+    consumer: ActorRef,
+    parts: readonly EngineRequest[],
+    cached_from?: CachedFrom,
+  ): void {
     const ctx = this.#host.ctx();
     const { consumer: _, ...asked } = generate;
     const { request, deadline_ms, resumable } = generate;
@@ -149,6 +155,7 @@ export class Answers {
       grace: undefined,
       handles: new Map(parts.map((part) => [part.choice, part.handle])),
       queue: undefined,
+      ...(cached_from === undefined ? {} : { cached_from }),
     };
     this.#live.add(answer);
     this.#kept.follow(answer);

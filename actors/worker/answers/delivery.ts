@@ -2,7 +2,7 @@
  * The answers a worker is making, found by the names of their readers and by engine handle.
  * Bookkeeping only: the worker actor decides what to send, and when the engine runs.
  */
-import type { ConsumerMessage, Generate } from "../../../proto/index.ts";
+import type { CachedFrom, ConsumerMessage, Generate } from "../../../proto/index.ts";
 import type { Timer } from "../../../runtime/capabilities.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import { SlotMap } from "../../../runtime/slot-map.ts";
@@ -49,6 +49,8 @@ export type LiveAnswer = {
   readonly handles: Map<number, number>;
   /** The queue in which it waits to be sent; undefined: its readers were sent everything. */
   queue: SendQueue | undefined;
+  /** What came into the engine for it; undefined: this worker has no tiers. */
+  readonly cached_from?: CachedFrom;
 };
 
 /** `awaited`: a reader has not been sent anything yet, so these answers go first. */
@@ -183,7 +185,9 @@ export class Delivery {
       recordScores(choice, event.first_index, wireLogprobs(event.scores));
       return true;
     }
-    choice.finished = wireFinished(event, choice.choice, choice.tokens.length);
+    const finished = wireFinished(event, choice.choice, choice.tokens.length);
+    const { cached_from } = answer;
+    choice.finished = cached_from === undefined ? finished : { ...finished, cached_from };
     this.#by_handle.delete(event.handle);
     answer.handles.delete(choice.choice);
     return true;

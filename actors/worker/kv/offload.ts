@@ -9,7 +9,7 @@
  * a hand-off, for which another worker waits, do not wait for a batch to fill.
  */
 import type { KvStored } from "../../../llm/blocks/kv-event.ts";
-import type { BlockMove, BlockPort } from "../../engine/engine.ts";
+import type { BlockMove, BlockPort, EngineRefusal } from "../../engine/engine.ts";
 import { NO_PARENT, packedHashes } from "../../kv/kv.ts";
 import type { KeeperLink, OpenSpace } from "./keeper-link.ts";
 
@@ -23,6 +23,8 @@ export type OffloadHost = {
   readonly link: KeeperLink;
   readonly nextHandle: () => number;
   readonly counted: (blocks: number) => void;
+  /** The engine did not take a move of so many blocks. */
+  readonly refused: (blocks: number, refusal: EngineRefusal) => void;
   /** Asks for a call of `flush` after the time. */
   readonly later: (delay_ms: number) => void;
   /** The hand-off that a block is part of: it goes out at once, before all others. */
@@ -209,6 +211,7 @@ export class Offload {
     const hashes = taken.map(({ hash }) => hash);
     const refusal = port.out(handle, taken, bytes);
     if (refusal !== undefined) {
+      this.#host.refused(hashes.length, refusal);
       this.#tell(space, [], hashes);
       this.#flushLater();
       batchEnded();

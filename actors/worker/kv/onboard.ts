@@ -7,10 +7,10 @@
  *
  * Whatever goes wrong, the request is ready, and what did not come in is computed.
  */
-import type { Generate, HandOff, HandOffIs, KvArrived } from "../../../proto/index.ts";
+import type { CachedFrom, Generate, HandOff, HandOffIs, KvArrived } from "../../../proto/index.ts";
 import type { Timer } from "../../../runtime/capabilities.ts";
 import type { ReplyPort } from "../../../runtime/kernel/ref.ts";
-import type { BlockMove, BlockPort } from "../../engine/engine.ts";
+import type { BlockMove, BlockPort, EngineRefusal } from "../../engine/engine.ts";
 import { packedHashes } from "../../kv/kv.ts";
 import { isWellFormed } from "../engine-request.ts";
 import { ANSWER_MS, type KeeperLink, type OpenSpace } from "./keeper-link.ts";
@@ -27,10 +27,12 @@ export type OnboardHost = {
   readonly cachedRow: (hashes: BigUint64Array) => number;
   readonly nextHandle: () => number;
   readonly counted: (blocks: number) => void;
+  /** The engine did not take a move of so many blocks. */
+  readonly refused: (blocks: number, refusal: EngineRefusal) => void;
   readonly after: (delay_ms: number, message: OnboardTimer) => Timer;
   readonly cancel: (timer: Timer) => void;
-  /** The request may be submitted now. */
-  readonly ready: (generate: Generate, port: ReplyPort) => void;
+  /** The request may be submitted now, with what came in for it. */
+  readonly ready: (generate: Generate, port: ReplyPort, from: CachedFrom) => void;
 };
 
 type Waiting = {
@@ -47,6 +49,9 @@ type Waiting = {
   readonly leases: number[];
   /** Of `slots`, those that are in the engine. */
   done: number;
+  /** Blocks before these numbers were in memory at once, or come from disk. */
+  here_until: number;
+  disk_until: number;
   coming: boolean;
   /** The keeper was asked and has not answered. */
   finding: boolean;
@@ -102,6 +107,7 @@ export class Onboard {
     const number = ++this.#last;
     const waiting: Waiting = {
       ...{ number, generate, port: port(), space, tokens, hashes, first, slots: [], done: 0 },
+      ...{ here_until: first, disk_until: first },
       ...{ leases: [], coming: false, finding: false, handle: 0, timer: undefined },
       ...{ hand_off: receives ? hand_off : undefined, cancelled: false },
     };
@@ -125,8 +131,11 @@ export class Onboard {
         ...{ kind: "find_kv", ...ask, writer: hand_off?.id ?? "", wait_ms },
         ...(is_far ? { from_keeper } : {}),
       },
-      ({ lease, slots, coming }) => {
+      ({ lease, slots, coming, disk_until }) => {
         waiting.finding = false;
+        // The next worker of a hand-off finds in memory what the one before has computed.
+        if (waiting.here_until === from) waiting.here_until = from + slots.length;
+        waiting.disk_until = Math.max(waiting.disk_until, disk_until);
         if (lease !== 0) waiting.leases.push(lease);
         waiting.coming = coming;
         waiting.slots.push(...slots);
@@ -247,7 +256,9 @@ export class Onboard {
       addresses: next.map(space.addressOf),
     };
     const handle = nextHandle();
-    if (port.in(handle, into, space.block_bytes) !== undefined) {
+    const refusal = port.in(handle, into, space.block_bytes);
+    if (refusal !== undefined) {
+      this.#host.refused(next.length, refusal);
       this.#end(waiting);
       return;
     }
@@ -260,7 +271,7 @@ export class Onboard {
     if (!this.#waiting.delete(waiting.number)) return;
     this.#release(waiting);
     const { generate, port, cancelled } = waiting;
-    if (!cancelled) this.#host.ready(generate, port);
+    if (!cancelled) this.#host.ready(generate, port, cameFrom(waiting, this.#host.block_size()));
   }
 
   #release({ leases, space }: Waiting): void {
@@ -273,6 +284,16 @@ export class Onboard {
     if (waiting.timer !== undefined) this.#host.cancel(waiting.timer);
     waiting.timer = undefined;
   }
+}
+
+/** Tokens by where their blocks were when the request came. */
+function cameFrom(waiting: Waiting, block_size: number): CachedFrom {
+  const { first, done, here_until, disk_until } = waiting;
+  const end = first + done;
+  const host = Math.min(end, here_until) - first;
+  const disk = Math.max(0, Math.min(end, disk_until) - here_until);
+  const remote = done - host - disk;
+  return { host: host * block_size, disk: disk * block_size, remote: remote * block_size };
 }
 
 const waitMs = ({ deadline_ms }: Generate): number => Math.min(HAND_OFF_MOST_MS, deadline_ms);

@@ -1,9 +1,14 @@
 /** What a worker moves to and from the tiers beyond its engine, by Dynamo's names. */
 import type { Counter, Labels, Metrics } from "../../../runtime/observe/metrics.ts";
+import type { BlockMove } from "../../engine/engine.ts";
 
 const MATCHED = "kvbm_matched_tokens";
 const OFFLOADED = "kvbm_offload_blocks_d2h";
 const ONBOARDED = "kvbm_onboard_blocks_h2d";
+const NOT_MOVED = "troupe_kv_blocks_not_moved_total";
+
+/** Why a block was not moved: the engine's word for it, or it took none of a batch. */
+export type NotMoved = Exclude<BlockMove, "moved"> | "refused";
 
 export class TierMetrics {
   readonly #metrics: Metrics;
@@ -11,6 +16,7 @@ export class TierMetrics {
   readonly #matched: Counter;
   readonly #offloaded: Counter;
   readonly #onboarded: Counter;
+  readonly #whys = new Set<NotMoved>();
 
   constructor(metrics: Metrics, labels: Labels) {
     this.#metrics = metrics;
@@ -30,8 +36,15 @@ export class TierMetrics {
     this.#matched.add(blocks * block_size);
   }
 
+  notMoved(why: NotMoved, blocks = 1): void {
+    this.#whys.add(why);
+    const labels = { ...this.#labels, why };
+    this.#metrics.counter(NOT_MOVED, "Blocks that the engine did not move.", labels).add(blocks);
+  }
+
   /** The next life of the worker makes its own. */
   remove(): void {
     for (const name of [MATCHED, OFFLOADED, ONBOARDED]) this.#metrics.remove(name, this.#labels);
+    for (const why of this.#whys) this.#metrics.remove(NOT_MOVED, { ...this.#labels, why });
   }
 }

@@ -6,18 +6,23 @@
  */
 import type { KvEvent } from "../../../llm/blocks/kv-event.ts";
 import type {
+  CachedFrom,
   Generate,
   HandOffIs,
   KvArrived,
   KvTierNews,
+  PrefetchKv,
   WorkerRecord,
 } from "../../../proto/index.ts";
 import type { Context } from "../../../runtime/kernel/context.ts";
 import type { ReplyPort } from "../../../runtime/kernel/ref.ts";
-import type { BlockMove, BlockPort, Engine } from "../../engine/engine.ts";
+import type { BlockMove, BlockPort, Engine, EngineRefusal } from "../../engine/engine.ts";
+import { hashesIn, packedHashes } from "../../kv/kv.ts";
+import { isWellFormed } from "../engine-request.ts";
 import { KeeperLink, type LinkTimer, type TierOptions } from "./keeper-link.ts";
 import { Offload } from "./offload.ts";
 import { Onboard, type OnboardTimer } from "./onboard.ts";
+import { rowOf } from "./prompt-row.ts";
 import { Sending } from "./sending.ts";
 import { TierEvents } from "./tier-events.ts";
 import type { TierMetrics } from "./tier-metrics.ts";
@@ -41,8 +46,8 @@ export type TiersHost = {
   readonly cachedRow: (hashes: BigUint64Array) => number;
   /** Tells routers of the cache. */
   readonly publish: (event: KvEvent) => void;
-  /** The request may be submitted now. */
-  readonly ready: (generate: Generate, port: ReplyPort) => void;
+  /** The request may be submitted now, with what came in for it. */
+  readonly ready: (generate: Generate, port: ReplyPort, from: CachedFrom) => void;
   /** True: the request is in the engine. */
   readonly isHere: (request: string) => boolean;
   /** `record` is what it is for now: a place is open, or was waited for long enough. */
@@ -51,8 +56,15 @@ export type TiersHost = {
   readonly wake: () => void;
 };
 
+/** Why a prompt is not computed for another worker. */
+export const NO_HAND_OFF = {
+  code: "closed",
+  message: "This worker's blocks stay in its engine now, so that nobody else can have them.",
+} as const;
+
 /** So long a worker is not listed without its place, that its first request is warm. */
 const OPEN_WAIT_MS = 1_000;
+const NOTHING_CAME: CachedFrom = { host: 0, disk: 0, remote: 0 };
 
 export class WorkerTiers {
   #is_settled = false;
@@ -96,6 +108,7 @@ export class WorkerTiers {
     this.#offload = new Offload({
       ...{ port, link, nextHandle },
       counted: (blocks) => host.metrics.offloaded(blocks),
+      refused: (blocks, refusal) => this.#refused("out", blocks, refusal),
       later: (delay_ms) => void ctx().after(delay_ms, { kind: "kv_flush" }),
       handOffOf: (hash) => this.#sending.handOffOf(hash),
       batchEnded: () => this.#sending.look(),
@@ -116,6 +129,7 @@ export class WorkerTiers {
     this.#onboard = new Onboard({
       ...{ port, link, block_size, nextHandle },
       counted: (blocks) => host.metrics.onboarded(blocks, block_size()),
+      refused: (blocks, refusal) => this.#refused("in", blocks, refusal),
       cachedRow: host.cachedRow,
       after: (delay_ms, message) => ctx().after(delay_ms, message),
       cancel: (timer) => ctx().cancel(timer),
@@ -123,8 +137,24 @@ export class WorkerTiers {
     });
     port.onMoved((handle, moves) => {
       this.#moved.push([handle, moves]);
-      for (const move of moves) if (move === "odd") this.#odd += 1;
+      for (const move of moves) if (move !== "moved") this.#notMoved(move);
     });
+  }
+
+  #notMoved(why: Exclude<BlockMove, "moved">): void {
+    this.#host.metrics.notMoved(why);
+    if (why !== "odd") return;
+    this.#odd += 1;
+    const odd = this.#odd;
+    const text = "a block's bytes are not what this engine makes of it: it is computed instead";
+    // Each power of two: such blocks come in rows.
+    if ((odd & (odd - 1)) === 0) this.#host.ctx().log.log("warn", text, { odd });
+  }
+
+  #refused(way: "in" | "out", blocks: number, { code, message }: EngineRefusal): void {
+    this.#host.metrics.notMoved("refused", blocks);
+    const about = { way, blocks, code, why: message };
+    this.#host.ctx().log.log("debug", "the engine did not take a move of blocks", about);
   }
 
   /** Finds its place at the keeper, now or whenever there is one; `settled` hears of it. */
@@ -174,15 +204,38 @@ export class WorkerTiers {
     return this.#onboard.start(generate, port);
   }
 
-  /** Whose blocks a request waits for now; of nobody's: what is missing is computed. */
-  handOffIs(message: HandOffIs): void {
-    this.#onboard.handOffIs(message);
+  hear(message: KvArrived | KvTierNews | HandOffIs | PrefetchKv): void {
+    if (message.kind === "kv_arrived") this.#onboard.arrived(message);
+    else if (message.kind === "hand_off_is") this.#onboard.handOffIs(message);
+    else if (message.kind === "prefetch_kv") this.#prefetch(message);
+    else this.#news(message);
   }
 
   /** Which blocks are at the keeper. */
-  news(message: KvTierNews): void {
+  #news(message: KvTierNews): void {
     if (this.#link.space?.number !== message.space || this.#events.take(message)) return;
     this.#link.close();
+  }
+
+  /** A request that waits in a router will read these blocks; of what is cached nothing is told. */
+  #prefetch({ hashes }: Pick<PrefetchKv, "hashes">): void {
+    const { space } = this.#link;
+    const row = hashesIn(hashes);
+    const from = this.#host.cachedRow(row);
+    if (space === undefined || from >= row.length) return;
+    this.#link.tell({ kind: "prefetch_kv", space: space.number, hashes, from });
+  }
+
+  /** A request waits here for something else, before it is held for its blocks. */
+  ahead(generate: Generate): void {
+    if (this.#link.space === undefined || !isWellFormed(generate)) return;
+    const { hashes } = rowOf(generate, this.#host.engine.describe().block_size, "read");
+    this.#prefetch({ hashes: packedHashes(hashes) });
+  }
+
+  /** Of a request for which nothing came in; undefined: there are no tiers now. */
+  nothingCame(): CachedFrom | undefined {
+    return this.#link.space === undefined ? undefined : NOTHING_CAME;
   }
 
   holds(request: string): boolean {
@@ -192,10 +245,6 @@ export class WorkerTiers {
   drop(request: string): void {
     this.#onboard.drop(request);
     this.#sending.look();
-  }
-
-  arrived(message: KvArrived): void {
-    this.#onboard.arrived(message);
   }
 
   /** After each pass of the engine, in which it may have said what became of blocks. */

@@ -14,6 +14,7 @@ import { Simulation } from "../../../runtime/simulation/simulation.ts";
 import { SegmentTable, startKeeper } from "../../support/kv/kept-blocks.ts";
 import { AnswerCluster, startRecorded } from "../../support/worlds/answer-cluster.ts";
 import { answerRequest, RecordingSink } from "../../support/worlds/recorded-answer.ts";
+import { routeHints } from "../../support/worlds/route-hints.ts";
 
 const BLOCK_SIZE = 16;
 const drawable = { vocab_size: 256, tokens: Uint32Array.from({ length: 90 }, (_, i) => 33 + i) };
@@ -101,8 +102,22 @@ async function answersOf(
     const { kv_tiers } = cluster.snapshot("/worker", node) as { kv_tiers?: Tiers };
     return kv_tiers;
   });
+  const computed = Object.fromEntries(
+    [...cluster.workers].map(([worker, node]) => {
+      const { prompt_tokens_total } = cluster.snapshot("/worker", node) as Record<string, number>;
+      return [worker, prompt_tokens_total ?? 0];
+    }),
+  );
   await cluster.close();
-  return { texts, failures, left, tiers, finished: count("finished"), lost: count("lost") };
+  return {
+    texts,
+    failures,
+    left,
+    tiers,
+    computed,
+    finished: count("finished"),
+    lost: count("lost"),
+  };
 }
 
 type Tiers = { readonly sending: number; readonly waiting: number; readonly onboarded: number };
@@ -151,6 +166,26 @@ for (const mode of ["kv", "round-robin"] as const) {
     const alone = await answersOf(4, ["d0"], asked, undefined, { mode });
     expectWhole(alone);
     expect(alone.finished).toBe(0);
+  });
+}
+
+for (const mode of ["kv", "round-robin"] as const) {
+  test(`mode ${mode}: a client names who computes its prompt, and hears when that one is away`, async () => {
+    const named = (prefill_worker: string) =>
+      asked.map((request) => ({ ...request, hints: routeHints({ prefill_worker }) }));
+    const run = await answersOf(5, ["p0", "p1", "d0"], named("p1"), undefined, { mode });
+    expectWhole(run);
+    expect(run.finished).toBe(6);
+    // Beside its canary.
+    expect(run.computed["p0"]).toBeLessThan(50);
+    expect(run.computed["p1"]).toBeGreaterThan(2_000);
+    const away = await answersOf(6, ["p0", "d0"], named("p7").slice(0, 1), undefined, { mode });
+    expect(away.failures).toMatchObject([{ code: "no_worker", status: 503 }]);
+    expect(away.failures[0]?.message).toContain("'p7'");
+    const itself = await answersOf(7, ["p0", "d0", "d1"], named("d1"), undefined, { mode });
+    expectWhole(itself);
+    expect(itself.finished).toBe(0);
+    expect(itself.computed["d0"]).toBeLessThan(50);
   });
 }
 

@@ -19,6 +19,7 @@ type KeeperView = {
   readonly lost: number;
   readonly waits: number;
   readonly hand_offs: number;
+  readonly prefetches: { readonly live: number };
   readonly spaces?: readonly SpaceView[];
 };
 
@@ -54,7 +55,10 @@ export function checkTiers(world: World, scenario: Scenario): string | undefined
     return `keeper: ${keeper.guests} guests of ${views.length} workers`;
   }
   const { lost, waits, hand_offs } = keeper;
-  const open = Object.entries({ lost, waits, hand_offs }).find(([, count]) => count !== 0);
+  const prefetches = keeper.prefetches.live;
+  const open = Object.entries({ lost, waits, hand_offs, prefetches }).find(
+    ([, count]) => count !== 0,
+  );
   if (open !== undefined) return `keeper: ${open[0]} is ${open[1]}`;
   for (const space of keeper.spaces ?? []) {
     const { slots, free, staged, registered, held, disk } = space;

@@ -265,13 +265,13 @@ export class AnswerCluster {
   }
 
   /** A node of anything else; it is closed with the others. */
-  async joinOther(name: string): Promise<Node> {
-    const node = await this.#join(name);
+  async joinOther(name: string, changes: Partial<Capabilities> = {}): Promise<Node> {
+    const node = await this.#join(name, changes);
     this.#others.push(node);
     return node;
   }
 
-  async #join(name: string): Promise<Node> {
+  async #join(name: string, changes: Partial<Capabilities> = {}): Promise<Node> {
     const { clock, scheduler, random } = this.simulation;
     const net = this.#network.net();
     const capabilities: Capabilities = {
@@ -283,6 +283,7 @@ export class AnswerCluster {
       spawn: absent<Spawn>("spawn"),
       files: absent<Files>("files"),
       store: new MemoryStore(),
+      ...changes,
     };
     const { faults } = this.#options;
     const steps =

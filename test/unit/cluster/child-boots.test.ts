@@ -4,7 +4,12 @@ import { childBoots } from "../../../cluster/child-boots.ts";
 import { parseFlags } from "../../../cluster/settings/read-values.ts";
 import { settle } from "../../../cluster/settings/settings.ts";
 
-const model = (name: string) => ({ name, path: `/${name}.gguf`, weight_bytes: 1 });
+const model = (name: string) => ({
+  name,
+  path: `/${name}.gguf`,
+  weight_bytes: 1,
+  context_bytes: 0,
+});
 
 function bootsOf(flags: readonly string[], models: readonly string[]) {
   const source = {

@@ -25,6 +25,13 @@ test("who says nothing of routing has no hints", () => {
   expect(pinOf(new Headers(), undefined)).toBe("");
 });
 
+test("the worker of the prompt is named by nvext, or by Dynamo's header, which wins", () => {
+  const nvext = nvextOf({ prefill_worker_id: "prefill-1" });
+  expect(routeHintsOf(new Headers(), nvext)).toEqual(routeHints({ prefill_worker: "prefill-1" }));
+  const headers = new Headers({ "x-dynamo-prefill-instance-id": "prefill-2" });
+  expect(routeHintsOf(headers, nvext)).toEqual(routeHints({ prefill_worker: "prefill-2" }));
+});
+
 test("nvext says what the headers say", () => {
   const nvext = nvextOf({
     backend_instance_id: "worker-1",

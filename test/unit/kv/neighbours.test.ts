@@ -35,6 +35,8 @@ const folders = {
   list: async () => [],
   makeFolder: async () => {},
   write: async () => {},
+  read: async () => new Uint8Array(),
+  remove: async () => {},
 };
 
 type Behind = { readonly store?: boolean; readonly disk?: boolean };

@@ -190,6 +190,23 @@ test("a pin names the worker that answers, and an allowed list holds for both", 
   expect(pool.placed(allowed.request)?.worker.worker).toBe("p1");
 });
 
+test("a client may name who computes its prompt, whatever is cheaper", () => {
+  const { pool, index, prefills, place } = setUp();
+  const named = prompt(10, 0, { prefill_pin: "p0", allow: ["d0"] });
+  index.stored(prefills[1]!.slot, 0, 0, named.hashes);
+  expect(place(named).worker.worker).toBe("d0");
+  expect(pool.placed(named.request)?.worker.worker).toBe("p0");
+  // Short prompts stay where the answer is, but for those that name somebody.
+  const bounding = setUp({ policy: { name: "adaptive", conditional: { mode: "isl_bounding" } } });
+  const short = prompt(10, 0, { prefill_pin: "p1" });
+  const [decode] = bounding.decodes;
+  bounding.index.stored(decode!.slot, 0, 0, short.hashes.subarray(0, 2 * 8));
+  expect(bounding.pool.place(short, decode!, 40, 0)?.worker.worker).toBe("p1");
+  // One that answers by itself computes the prompt, too.
+  const own = prompt(10, 100, { prefill_pin: "d0" });
+  expect(pool.place(own, setUp().decodes[0]!, own.prompt_tokens, 0)).toBeUndefined();
+});
+
 test("a prompt goes to the prefill worker that has most of it, under either policy", () => {
   for (const name of ["adaptive", "dynamo"] as const) {
     const { pool, index, prefills, place } = setUp({ policy: { name } });

@@ -268,7 +268,8 @@ test("a stop string ends its choice at the worker and waits for what was cached"
   // Tokens that were on their way are dropped, gaps between them included.
   expect(textIn(advance(state, tokens(9, "zz")))).toBe("");
   advance(state, tokens(0, "xy", 1));
-  advance(state, ended(2, { choice: 1 }));
+  // Of the prompt that both share, the one that met it first found the least.
+  advance(state, ended(2, { choice: 1, cached_tokens: 3 }));
   expect(state.phase).toBe("settling");
   const last = advance(state, ended(4, { reason: "cancelled", cached_tokens: 2 }));
   expect(last.at(-1)).toEqual({

@@ -63,6 +63,12 @@ test("a worker that is drained sends those away that still wait", async () => {
   system.ask(worker, drain, { deadline_ms: 5_000 }).catch(() => {});
   await clock.advance(2);
   expect(await settled(second)).toMatchObject({ kind: "refused", code: "draining" });
+  // The first one was accepted already: it hears that it is not taken after all.
+  await clock.advance(200);
+  const heard = alone.consumer.actor.heard.map(({ message }) => message);
+  expect(heard).toMatchObject([
+    { kind: "token_batch", request: "a", finished: [{ reason: "error", refusal: "draining" }] },
+  ]);
   await close();
 });
 

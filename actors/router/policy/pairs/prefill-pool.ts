@@ -95,10 +95,11 @@ export class PrefillPool {
     this.dispatcher.reported(key, load, now_ms, sums);
   }
 
-  /** True: a worker here can hand blocks to that one. */
-  canServe(worker: RoutedWorker): boolean {
-    for (const { sharer } of this.#workers.values()) {
-      if (canShare(worker.sharer, sharer)) return true;
+  /** True: a worker here, or the one of that name, can hand blocks to that one. */
+  canServe(answers: RoutedWorker, name?: string): boolean {
+    for (const { worker, sharer } of this.#workers.values()) {
+      if (name !== undefined && worker !== name) continue;
+      if (canShare(answers.sharer, sharer)) return true;
     }
     return false;
   }
@@ -116,7 +117,7 @@ export class PrefillPool {
     now_ms: number,
   ): PrefillPlacement | undefined {
     this.ended(request.request, now_ms);
-    const { prompt_tokens, hashes, whole } = request;
+    const { prompt_tokens, hashes, whole, prefill_pin } = request;
     const { block_size } = answers;
     const blocks = Math.min(
       handedTokens(prompt_tokens, block_size) / block_size,
@@ -125,12 +126,13 @@ export class PrefillPool {
     const tokens = blocks * block_size;
     const saved_tokens = tokens - (prompt_tokens - uncached_tokens);
     if (this.#workers.size === 0 || whole === true || saved_tokens < block_size) return undefined;
+    const isNamed = prefill_pin !== undefined;
     const { rates: pool_rates } = this.dispatcher.learned();
     const rates = answers.rates ?? pool_rates;
     const requests = requestsThere(answers);
     const hand_over_ms = this.#hand_over_ms;
     const side = { prompt_tokens, uncached_tokens, rates, hand_over_ms };
-    if (isLocal(this.#options, side)) return undefined;
+    if (!isNamed && isLocal(this.#options, side)) return undefined;
     const wanted = this.#wanted(request, answers);
     if (wanted === undefined) return undefined;
     const asked = promptOf(request, tokens, hashes.subarray(0, 2 * blocks), wanted);
@@ -147,7 +149,7 @@ export class PrefillPool {
       rates: worker.rates ?? pool_rates,
     };
     const backlog_tokens = backlogTokens(answers, now_ms);
-    if (waitsTooLong(this.#options, { ...side, requests, backlog_tokens, prefill })) {
+    if (!isNamed && waitsTooLong(this.#options, { ...side, requests, backlog_tokens, prefill })) {
       this.dispatcher.ended(request.request, now_ms);
       return undefined;
     }
@@ -193,12 +195,15 @@ export class PrefillPool {
 
   /**
    * Names of the workers that may compute it, as far as not all may; undefined: none may. A list of
-   * workers that a client allows holds for both legs.
+   * workers that a client allows holds for both legs, but one that it names for the prompt wins.
    */
   #wanted(request: PlaceRequest, answers: RoutedWorker): readonly string[] | undefined {
     const all = [...this.#workers.values()];
+    const { allow, prefill_pin } = request;
+    if (prefill_pin !== undefined) {
+      return this.canServe(answers, prefill_pin) ? [prefill_pin] : undefined;
+    }
     const sharing = sharersWith(answers, all);
-    const { allow } = request;
     const may = sharing.filter(({ worker }) => allow?.includes(worker) ?? true);
     if (may.length === 0) return undefined;
     return may.length === all.length ? [] : may.map(({ worker }) => worker);

@@ -17,7 +17,7 @@ export function sharerOf({ keeper, kv_identity = "" }: Partial<WorkerRecord>): S
 export const canShare = (a: Sharer, b: Sharer): boolean =>
   a.kv_identity !== "" && a.kv_identity === b.kv_identity;
 
-const sameKeeper = (a: Sharer, b: Sharer): boolean =>
+export const sameKeeper = (a: Sharer, b: Sharer): boolean =>
   a.keeper?.node === b.keeper?.node && a.keeper?.path === b.keeper?.path;
 
 /**
