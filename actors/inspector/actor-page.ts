@@ -6,6 +6,8 @@ import { formatAddress } from "../../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../../runtime/kernel/system.ts";
 import type { ActorRecord, RecordEntry } from "../../runtime/observe/actor-record.ts";
 import { plainText } from "../../runtime/observe/plain-text.ts";
+import { childrenOf, treeNode } from "../../runtime/observe/tree.ts";
+import { CHILDREN_MAX } from "../../runtime/observe/tree-watch.ts";
 
 const SNAPSHOT_CHARS = 256 * 1024;
 const MONITORS_MAX = 100;
@@ -27,13 +29,14 @@ export function pageOf(
   const { relations, parent } = cell ?? {};
   return {
     kind: "actor_page",
-    ...{ path, found: cell !== undefined, row },
+    ...{ path, found: cell !== undefined },
+    row: withPid(row ?? (cell && rowNow(system, cell)), system.capabilities.spawn.pid),
     snapshot: snapshotOf(system, path),
     // The parent of the top-level actors is none of those that people see.
     parent: parent?.parent === undefined ? undefined : parent.id,
-    monitors: (relations?.monitored() ?? [])
-      .slice(0, MONITORS_MAX)
-      .map((ref) => formatAddress(ref.address)),
+    monitors: [
+      ...new Set((relations?.monitored() ?? []).map((ref) => formatAddress(ref.address))),
+    ].slice(0, MONITORS_MAX),
     watchers: Math.max(0, (relations?.watchers ?? 0) - (record === undefined ? 0 : 1)),
     dead_letters: system
       .deadLetters()
@@ -44,6 +47,27 @@ export function pageOf(
     entries: (record?.after(after) ?? []).map(entryOf),
     dropped: record?.dropped ?? 0,
   };
+}
+
+/** An actor's is that of its process; a process node's is its own. */
+function withPid(row: TreeRow | undefined, pid: number): TreeRow | undefined {
+  if (row?.node === undefined || row.node.kind === "process") return row;
+  return { ...row, node: { ...row.node, pid } };
+}
+
+/** Where nobody watches the tree, so that no rates are known. */
+function rowNow({ capabilities }: ActorSystem, cell: Cell): TreeRow {
+  const children = childrenOf(cell);
+  const names = children.slice(0, CHILDREN_MAX).map(({ id }) => id);
+  const { pid = 0, ...node } = treeNode(
+    cell,
+    cell.id,
+    cell.path,
+    names,
+    capabilities.clock.now_ms(),
+  );
+  const more = children.length - names.length;
+  return { node: { ...node, pid, children: names }, rate: 0, ms_per_message: 0, more };
 }
 
 function snapshotOf(system: ActorSystem, path: string): string {

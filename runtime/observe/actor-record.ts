@@ -80,9 +80,10 @@ export class ActorRecord {
     this.#attach();
   }
 
-  /** Those after `seq`, oldest first. */
+  /** Those after `seq`, oldest first; all of them when `seq` is of a record before this one. */
   after(seq: number): readonly RecordEntry[] {
-    return this.#entries.filter((entry) => entry.seq > seq);
+    const from = seq > this.#last_seq ? 0 : seq;
+    return this.#entries.filter((entry) => entry.seq > from);
   }
 
   stop(): void {

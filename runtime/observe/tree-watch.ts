@@ -21,7 +21,7 @@ export type LiveNode = TreeNode & {
 /** Of a parent with more children than this, so many are shown. */
 export const CHILDREN_MAX = 100;
 /** So many of the children that are not shown are looked at in one walk, others in the next. */
-const LOOKED_AT = 500;
+export const LOOKED_AT = 500;
 const SLICE_MS = 1;
 /** The clock is read after so many actors. */
 const SLICE_ACTORS = 32;
@@ -156,14 +156,13 @@ class Walk {
     // Who is shown stays, unless somebody else has more to do.
     for (const child of window.shown) offer(child, 0.5);
     for (const child of this.#busy.get(cell) ?? []) offer(child, 0);
-    for (let left = LOOKED_AT; left > 0; left--) {
-      const { value, done } = window.names.next();
-      if (done) {
+    for (let left = Math.min(LOOKED_AT, children.size); left > 0; left--) {
+      let next = window.names.next();
+      if (next.done) {
         window.names = children.keys()[Symbol.iterator]();
-        // Once around is enough.
-        break;
+        next = window.names.next();
       }
-      offer(children.get(value), 0);
+      offer(children.get(next.value), 0);
     }
     const best = [...scores].sort((a, b) => b[1] - a[1]).slice(0, most);
     const shown = best.map(([child]) => child).sort((a, b) => (a.name < b.name ? -1 : 1));

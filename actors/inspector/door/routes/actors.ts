@@ -1,8 +1,11 @@
 /** One actor: what it says of itself, and what a person does to it. */
 import { controlActions } from "../../../../runtime/kernel/system.ts";
 import { workerRoles } from "../../process-inspector.ts";
+import { askActor } from "../actor-of.ts";
 import { failed, json } from "../answers.ts";
 import { ANSWER_DEADLINE_MS, type Call, type Door, type Place, placeOf } from "../door.ts";
+import { shownEntry } from "../live/actor-topic.ts";
+import { pageRow } from "../live/cluster-tree.ts";
 import type { Route } from "../route.ts";
 
 /** Those that the actors inside a process carry out. */
@@ -10,6 +13,7 @@ const inside: readonly string[] = ["drain", ...workerRoles];
 export const actorActions = [...controlActions, "drain", ...workerRoles] as const;
 
 export const actorRoutes: readonly Route[] = [
+  { path: "/api/actors/{id}", on: { GET: actor } },
   { path: "/api/actors/{id...}/snapshot", on: { GET: snapshot } },
   ...actorActions.map((action) => ({
     path: `/api/actors/{id...}/${action}`,
@@ -31,6 +35,30 @@ async function snapshot({ params }: Call, door: Door): Promise<Response> {
   } catch (error) {
     return failed(`${node} does not answer: ${(error as Error).message}`, 503);
   }
+}
+
+async function actor({ params }: Call, door: Door): Promise<Response> {
+  const id = params["id"] ?? "";
+  const place = placeOf(id);
+  if (place === undefined) return noActor(id);
+  const found = await askActor(door, place, "", 0);
+  if ("error" in found) return failed(found.error, found.status);
+  const { page } = found;
+  const { row, crashes, dead_letters, entries, dropped, recorded } = page;
+  const past = crashes.length + dead_letters.length + entries.length;
+  if (!page.found && past === 0) return failed(`${place.node} has no ${place.path}`, 404);
+  return json({
+    ...{ id, ...place, found: page.found },
+    row: row === undefined ? null : pageRow({ ...place, pid: 0, resident_bytes: 0 }, row),
+    snapshot: JSON.parse(page.snapshot),
+    relations: {
+      parent: page.parent ?? null,
+      children: row?.node?.children ?? [],
+      monitors: page.monitors,
+      watchers: page.watchers,
+    },
+    ...{ dead_letters, crashes, recorded, dropped, entries: entries.map(shownEntry) },
+  });
 }
 
 async function act({ params }: Call, door: Door, action: string): Promise<Response> {

@@ -1,0 +1,199 @@
+/**
+ * The cluster's tree out of what its processes tell bit by bit: rows as pages get them, and which
+ * of them have changed since the last look. Pure.
+ *
+ * Each process node has the actors of its process as further children; a process that no process
+ * node stands for (it has just ended, or is about to be known) is left out.
+ */
+import type { TreeDelta, TreeRow } from "../../../../proto/index.ts";
+
+export type PageRow = {
+  readonly id: string;
+  readonly node: string;
+  readonly path: string;
+  readonly kind: string;
+  readonly role: string;
+  readonly pid: number;
+  readonly state: string;
+  readonly restarts: number;
+  readonly mailbox: number;
+  readonly oldest_ms: number;
+  readonly handled: number;
+  readonly rate: number;
+  readonly ms_per_message: number;
+  readonly children: readonly string[];
+  readonly more: number;
+  readonly last_crash?: string;
+  /** Of process nodes, and of the root's own top. */
+  readonly resident_bytes?: number;
+};
+
+export type PageChange = { readonly nodes: readonly PageRow[]; readonly gone: readonly string[] };
+
+const MEGABYTE = 1024 * 1024;
+
+type Process = {
+  readonly node: string;
+  number: number;
+  pid: number;
+  tops: readonly string[];
+  resident_bytes: number;
+  readonly rows: Map<string, TreeRow>;
+  /** Ids of rows that other processes may hang in. */
+  readonly hosts: Set<string>;
+  /** Ids that changed since the last look. */
+  readonly changed: Set<string>;
+  shown: boolean;
+};
+
+export class ClusterTree {
+  readonly #processes = new Map<string, Process>();
+  readonly #told = new Map<string, PageRow>();
+  /** Ids of rows whose process has left since the last look. */
+  readonly #lost = new Set<string>();
+
+  /** Number of the last answer that came from there. */
+  seen(node: string): number {
+    return this.#processes.get(node)?.number ?? 0;
+  }
+
+  take(delta: TreeDelta): void {
+    const process = this.#processes.get(delta.node) ?? newProcess(delta.node);
+    this.#processes.set(delta.node, process);
+    process.number = delta.number;
+    process.pid = delta.pid;
+    process.tops = delta.tops;
+    process.resident_bytes = delta.resident_bytes;
+    const gone = delta.whole ? [...process.rows.keys()] : delta.gone;
+    for (const id of gone) {
+      process.rows.delete(id);
+      process.hosts.delete(id);
+      process.changed.add(id);
+    }
+    for (const row of delta.rows) {
+      const { node } = row;
+      if (node === undefined) continue;
+      process.rows.set(node.id, row);
+      process.changed.add(node.id);
+      if (node.kind === "process") process.hosts.add(node.id);
+      else process.hosts.delete(node.id);
+    }
+  }
+
+  /** Only these processes are there still. */
+  keep(nodes: ReadonlySet<string>): void {
+    for (const [node, process] of this.#processes) {
+      if (nodes.has(node)) continue;
+      for (const id of process.rows.keys()) if (this.#told.has(id)) this.#lost.add(id);
+      this.#processes.delete(node);
+    }
+  }
+
+  /** Everything that was told. */
+  whole(): PageRow[] {
+    return [...this.#told.values()];
+  }
+
+  changes(): PageChange {
+    const hosted = this.#hosted();
+    const nodes: PageRow[] = [];
+    const gone = new Set(this.#lost);
+    this.#lost.clear();
+    for (const process of this.#processes.values()) {
+      const shown = hosted.shown.has(process);
+      const ids = shown === process.shown ? process.changed : process.rows.keys();
+      for (const id of new Set([...ids, ...process.changed, ...process.hosts])) {
+        const row = shown ? process.rows.get(id) : undefined;
+        if (row === undefined) {
+          if (this.#told.has(id)) gone.add(id);
+          continue;
+        }
+        const now = pageRow(process, row, hosted.inside.get(id));
+        gone.delete(id);
+        if (process.hosts.has(id) && !process.changed.has(id) && isSame(this.#told.get(id), now)) {
+          continue;
+        }
+        this.#told.set(id, now);
+        nodes.push(now);
+      }
+      process.shown = shown;
+      process.changed.clear();
+    }
+    for (const id of gone) this.#told.delete(id);
+    return { nodes, gone: [...gone] };
+  }
+
+  /** Which process hangs in which row; roots are shown, and what hangs in them. */
+  #hosted(): { shown: Set<Process>; inside: Map<string, Process> } {
+    const all = [...this.#processes.values()];
+    const roots = all.filter(({ node, rows }) => rows.has(`${node}/cluster`));
+    const shown = new Set(roots);
+    const inside = new Map<string, Process>();
+    for (const root of roots) {
+      // A pid means something on its own machine only, whose name its nodes' names begin with.
+      const own = (node: string) => roots.length === 1 || node.startsWith(`${root.node}.`);
+      const by_pid = new Map(
+        all.filter((each) => each !== root && own(each.node)).map((each) => [each.pid, each]),
+      );
+      for (const id of root.hosts) {
+        const pid = root.rows.get(id)?.node?.pid ?? 0;
+        const process = pid > 0 ? by_pid.get(pid) : undefined;
+        if (process === undefined) continue;
+        inside.set(id, process);
+        shown.add(process);
+      }
+    }
+    return { shown, inside };
+  }
+}
+
+const newProcess = (node: string): Process => ({
+  ...{ node, number: 0, pid: 0, tops: [], resident_bytes: 0, shown: false },
+  ...{ rows: new Map(), hosts: new Set(), changed: new Set() },
+});
+
+/** `inside`: the process that the row stands for. */
+export function pageRow(
+  process: Pick<Process, "node" | "pid" | "resident_bytes">,
+  row: TreeRow,
+  inside?: Process,
+): PageRow {
+  const node = row.node!;
+  const { id, path, kind, role, state, restarts, mailbox, oldest_ms, handled, last_crash } = node;
+  const tops = inside?.tops ?? [];
+  const resident = inside ?? (path === "/cluster" ? process : undefined);
+  return {
+    ...{
+      id,
+      node: process.node,
+      path,
+      kind,
+      role,
+      pid: kind === "process" ? node.pid : process.pid || node.pid,
+    },
+    ...{ state, restarts, mailbox, oldest_ms, handled },
+    ...{ rate: short(row.rate), ms_per_message: short(row.ms_per_message) },
+    ...{
+      children: tops.length === 0 ? node.children : [...node.children, ...tops],
+      more: row.more,
+    },
+    ...(last_crash === undefined ? {} : { last_crash }),
+    ...(resident === undefined ? {} : { resident_bytes: inMegabytes(resident.resident_bytes) }),
+  };
+}
+
+/** A float of the wire has digits that nobody meant. */
+const short = (value: number): number => Number(value.toPrecision(3));
+/** Else it would change at each look. */
+const inMegabytes = (bytes: number): number => Math.round(bytes / MEGABYTE) * MEGABYTE;
+
+/** Of process nodes, as far as other processes have a part in it. */
+function isSame(before: PageRow | undefined, now: PageRow): boolean {
+  return (
+    before !== undefined &&
+    before.resident_bytes === now.resident_bytes &&
+    before.pid === now.pid &&
+    before.children.length === now.children.length &&
+    before.children.every((id, at) => id === now.children[at])
+  );
+}
