@@ -32,14 +32,15 @@ export type PageChange = { readonly nodes: readonly PageRow[]; readonly gone: re
 
 const MEGABYTE = 1024 * 1024;
 
-type Process = {
+/** What one process has told. */
+type Part = {
   readonly node: string;
   number: number;
   pid: number;
   tops: readonly string[];
   resident_bytes: number;
   readonly rows: Map<string, TreeRow>;
-  /** Ids of rows that other processes may hang in. */
+  /** Ids of rows that other processes may hang in, or that show memory. */
   readonly hosts: Set<string>;
   /** Ids that changed since the last look. */
   readonly changed: Set<string>;
@@ -47,45 +48,45 @@ type Process = {
 };
 
 export class ClusterTree {
-  readonly #processes = new Map<string, Process>();
+  readonly #parts = new Map<string, Part>();
   readonly #told = new Map<string, PageRow>();
   /** Ids of rows whose process has left since the last look. */
   readonly #lost = new Set<string>();
 
   /** Number of the last answer that came from there. */
   seen(node: string): number {
-    return this.#processes.get(node)?.number ?? 0;
+    return this.#parts.get(node)?.number ?? 0;
   }
 
   take(delta: TreeDelta): void {
-    const process = this.#processes.get(delta.node) ?? newProcess(delta.node);
-    this.#processes.set(delta.node, process);
-    process.number = delta.number;
-    process.pid = delta.pid;
-    process.tops = delta.tops;
-    process.resident_bytes = delta.resident_bytes;
-    const gone = delta.whole ? [...process.rows.keys()] : delta.gone;
+    const part = this.#parts.get(delta.node) ?? newPart(delta.node);
+    this.#parts.set(delta.node, part);
+    part.number = delta.number;
+    part.pid = delta.pid;
+    part.tops = delta.tops;
+    part.resident_bytes = delta.resident_bytes;
+    const gone = delta.whole ? [...part.rows.keys()] : delta.gone;
     for (const id of gone) {
-      process.rows.delete(id);
-      process.hosts.delete(id);
-      process.changed.add(id);
+      part.rows.delete(id);
+      part.hosts.delete(id);
+      part.changed.add(id);
     }
     for (const row of delta.rows) {
       const { node } = row;
       if (node === undefined) continue;
-      process.rows.set(node.id, row);
-      process.changed.add(node.id);
-      if (node.kind === "process") process.hosts.add(node.id);
-      else process.hosts.delete(node.id);
+      part.rows.set(node.id, row);
+      part.changed.add(node.id);
+      if (node.kind === "process" || node.path === "/cluster") part.hosts.add(node.id);
+      else part.hosts.delete(node.id);
     }
   }
 
   /** Only these processes are there still. */
   keep(nodes: ReadonlySet<string>): void {
-    for (const [node, process] of this.#processes) {
+    for (const [node, part] of this.#parts) {
       if (nodes.has(node)) continue;
-      for (const id of process.rows.keys()) if (this.#told.has(id)) this.#lost.add(id);
-      this.#processes.delete(node);
+      for (const id of part.rows.keys()) if (this.#told.has(id)) this.#lost.add(id);
+      this.#parts.delete(node);
     }
   }
 
@@ -99,36 +100,36 @@ export class ClusterTree {
     const nodes: PageRow[] = [];
     const gone = new Set(this.#lost);
     this.#lost.clear();
-    for (const process of this.#processes.values()) {
-      const shown = hosted.shown.has(process);
-      const ids = shown === process.shown ? process.changed : process.rows.keys();
-      for (const id of new Set([...ids, ...process.changed, ...process.hosts])) {
-        const row = shown ? process.rows.get(id) : undefined;
+    for (const part of this.#parts.values()) {
+      const shown = hosted.shown.has(part);
+      const ids = shown === part.shown ? part.changed : part.rows.keys();
+      for (const id of new Set([...ids, ...part.changed, ...part.hosts])) {
+        const row = shown ? part.rows.get(id) : undefined;
         if (row === undefined) {
           if (this.#told.has(id)) gone.add(id);
           continue;
         }
-        const now = pageRow(process, row, hosted.inside.get(id));
+        const now = pageRow(part, row, hosted.inside.get(id));
         gone.delete(id);
-        if (process.hosts.has(id) && !process.changed.has(id) && isSame(this.#told.get(id), now)) {
+        if (part.hosts.has(id) && !part.changed.has(id) && isSame(this.#told.get(id), now)) {
           continue;
         }
         this.#told.set(id, now);
         nodes.push(now);
       }
-      process.shown = shown;
-      process.changed.clear();
+      part.shown = shown;
+      part.changed.clear();
     }
     for (const id of gone) this.#told.delete(id);
     return { nodes, gone: [...gone] };
   }
 
   /** Which process hangs in which row; roots are shown, and what hangs in them. */
-  #hosted(): { shown: Set<Process>; inside: Map<string, Process> } {
-    const all = [...this.#processes.values()];
+  #hosted(): { shown: Set<Part>; inside: Map<string, Part> } {
+    const all = [...this.#parts.values()];
     const roots = all.filter(({ node, rows }) => rows.has(`${node}/cluster`));
     const shown = new Set(roots);
-    const inside = new Map<string, Process>();
+    const inside = new Map<string, Part>();
     for (const root of roots) {
       // A pid means something on its own machine only, whose name its nodes' names begin with.
       const own = (node: string) => roots.length === 1 || node.startsWith(`${root.node}.`);
@@ -137,39 +138,39 @@ export class ClusterTree {
       );
       for (const id of root.hosts) {
         const pid = root.rows.get(id)?.node?.pid ?? 0;
-        const process = pid > 0 ? by_pid.get(pid) : undefined;
-        if (process === undefined) continue;
-        inside.set(id, process);
-        shown.add(process);
+        const part = pid > 0 ? by_pid.get(pid) : undefined;
+        if (part === undefined) continue;
+        inside.set(id, part);
+        shown.add(part);
       }
     }
     return { shown, inside };
   }
 }
 
-const newProcess = (node: string): Process => ({
+const newPart = (node: string): Part => ({
   ...{ node, number: 0, pid: 0, tops: [], resident_bytes: 0, shown: false },
   ...{ rows: new Map(), hosts: new Set(), changed: new Set() },
 });
 
 /** `inside`: the process that the row stands for. */
 export function pageRow(
-  process: Pick<Process, "node" | "pid" | "resident_bytes">,
+  part: Pick<Part, "node" | "pid" | "resident_bytes">,
   row: TreeRow,
-  inside?: Process,
+  inside?: Part,
 ): PageRow {
   const node = row.node!;
   const { id, path, kind, role, state, restarts, mailbox, oldest_ms, handled, last_crash } = node;
   const tops = inside?.tops ?? [];
-  const resident = inside ?? (path === "/cluster" ? process : undefined);
+  const resident = inside ?? (path === "/cluster" ? part : undefined);
   return {
     ...{
       id,
-      node: process.node,
+      node: part.node,
       path,
       kind,
       role,
-      pid: kind === "process" ? node.pid : process.pid || node.pid,
+      pid: kind === "process" ? node.pid : part.pid || node.pid,
     },
     ...{ state, restarts, mailbox, oldest_ms, handled },
     ...{ rate: short(row.rate), ms_per_message: short(row.ms_per_message) },
@@ -187,7 +188,7 @@ const short = (value: number): number => Number(value.toPrecision(3));
 /** Else it would change at each look. */
 const inMegabytes = (bytes: number): number => Math.round(bytes / MEGABYTE) * MEGABYTE;
 
-/** Of process nodes, as far as other processes have a part in it. */
+/** As far as something else than the row itself has a part in it. */
 function isSame(before: PageRow | undefined, now: PageRow): boolean {
   return (
     before !== undefined &&
