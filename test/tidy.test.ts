@@ -68,7 +68,7 @@ const bannedOutsideRuntime: readonly (readonly [RegExp, string])[] = [
 
 /** Runs in a browser, which has a world of its own; nothing else imports it. */
 const PAGE = "actors/inspector/page/";
-const pagePackages = ["preact", "preact/hooks", "uplot"];
+const pagePackages = ["preact", "preact/hooks", "uplot", "uplot/dist/uPlot.min.css"];
 
 /** Packages that read clocks or draw ids by themselves: in `runtime/real/` alone. */
 const realOnly = ["hyperid", "pino", "@nats-io/transport-node", "ioredis", "@grpc/grpc-js"];

@@ -34,3 +34,14 @@ export const isTaintName = (text: string): boolean => /^[\w.\-/=]{1,128}$/.test(
 
 /** The rule of `isTaintName`, for error texts: it follows the wrong name. */
 export const TAINT_RULE = "is made of letters, digits and . _ - / =, at most 128 of them";
+
+const HINT_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/** 12 bits of a worker's name: they pick a few of a thousand workers and do not show the name. */
+export function workerHint(worker: string): string {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < worker.length; at += 1) {
+    hash = Math.imul(hash ^ worker.charCodeAt(at), 0x01000193);
+  }
+  return HINT_LETTERS.charAt((hash >>> 6) & 63) + HINT_LETTERS.charAt(hash & 63);
+}

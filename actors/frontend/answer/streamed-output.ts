@@ -6,6 +6,7 @@
  * of each choice, so that an answer can be taken up again exactly where a client lost it: it comes
  * from its first token again, and what the client has is passed over.
  */
+import { workerHint } from "../../names/names.ts";
 import type {
   AnswerEnd,
   AnswerFailure,
@@ -25,7 +26,6 @@ import {
   type PlaceHint,
   placesText,
   type StreamCursor,
-  workerHint,
 } from "../resume/stream-id.ts";
 import { localFailures } from "./local-failures.ts";
 import { type Recording, tellRecording } from "./recording.ts";

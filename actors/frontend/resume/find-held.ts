@@ -2,8 +2,8 @@
 import type { ActorRef, HeldAnswer, WorkerMessage } from "../../../proto/index.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../../../runtime/kernel/system.ts";
+import { workerHint } from "../../names/names.ts";
 import type { KnownWorker } from "../models/models.ts";
-import { workerHint } from "./stream-id.ts";
 
 /** One attempt at an answer, and the worker that holds it. */
 export type Holder = {

@@ -132,14 +132,3 @@ export function placesText(places: readonly (PlaceHint | undefined)[]): string {
   if (places.length === 0 || places.includes(undefined)) return "";
   return `@${places.map((place) => `${place?.attempt}${place?.worker_hint}`).join(".")}`;
 }
-
-const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-/** 12 bits of a worker's name: they pick a few of a thousand workers and do not show the name. */
-export function workerHint(worker: string): string {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < worker.length; at += 1) {
-    hash = Math.imul(hash ^ worker.charCodeAt(at), 0x01000193);
-  }
-  return ALPHABET.charAt((hash >>> 6) & 63) + ALPHABET.charAt(hash & 63);
-}

@@ -17,7 +17,8 @@ import {
   findParts,
   resumeStream,
 } from "../../../actors/frontend/resume/resume-stream.ts";
-import { newRequestId, workerHint } from "../../../actors/frontend/resume/stream-id.ts";
+import { newRequestId } from "../../../actors/frontend/resume/stream-id.ts";
+import { workerHint } from "../../../actors/names/names.ts";
 import { bytesOf } from "../../../llm/tokens/token-bytes.ts";
 import type { ActorRef, HeldAnswer, WorkerMessage } from "../../../proto/index.ts";
 import { Allowance } from "../../../runtime/allowance.ts";
@@ -264,8 +265,7 @@ function workersWith(holds: Readonly<Record<string, "yes" | "no" | "frozen">>) {
     workers: () => Object.keys(holds).map((worker) => ({ worker, ref: refOf(worker) })),
     resolve: (wire: ActorRef) => refs.get(wire.node)!,
   };
-  const enough = (found: readonly Holder[]) => found.length > 0;
-  const find = (hints: readonly string[]) => findHeld(peers, "R", hints, enough);
+  const find = (hints: string[]) => findHeld(peers, "R", hints, ({ length }) => length > 0);
   return { clock, asked, find };
 }
 

@@ -7,8 +7,8 @@ import {
   newRequestId,
   parseEventId,
   placesText,
-  workerHint,
 } from "../../../actors/frontend/resume/stream-id.ts";
+import { workerHint } from "../../../actors/names/names.ts";
 import { SeededRandom } from "../../../runtime/simulation/random.ts";
 
 test("what is written is read again", () => {

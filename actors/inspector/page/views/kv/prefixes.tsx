@@ -1,0 +1,87 @@
+/** The hottest prefixes as a tree: what many prompts begin with, and which workers have it. */
+import { useState } from "preact/hooks";
+import { Button } from "../../ui/button.tsx";
+import { count } from "../../ui/format.ts";
+import { Bar, Empty, Panel } from "../../ui/parts.tsx";
+import type { PrefixNode } from "./kv-types.ts";
+import { hottest, type PrefixLine, prefixLines } from "./prefix-tree.ts";
+
+type PrefixesProps = {
+  readonly nodes: readonly PrefixNode[] | undefined;
+  readonly failure: string | undefined;
+};
+
+export function Prefixes({ nodes, failure }: PrefixesProps) {
+  const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
+  const toggle = (hash: string) => {
+    const next = new Set(closed);
+    if (!next.delete(hash)) next.add(hash);
+    setClosed(next);
+  };
+  const most = hottest(nodes ?? []);
+  const lines = prefixLines(nodes ?? [], closed);
+  return (
+    <Panel title="Hottest prefixes">
+      {lines.length === 0 ? (
+        <Empty icon="tree" title={failure === undefined ? "No prefix yet" : "No answer"}>
+          {failure ??
+            "Prompts that begin alike share whole blocks. Those that are found again show here."}
+        </Empty>
+      ) : (
+        <ul class="prefixes" aria-label="Prefixes, the hottest first">
+          {lines.map((line) => (
+            <Line
+              key={line.node.hash}
+              line={line}
+              most={most}
+              open={!closed.has(line.node.hash)}
+              onToggle={() => toggle(line.node.hash)}
+            />
+          ))}
+        </ul>
+      )}
+    </Panel>
+  );
+}
+
+type LineProps = {
+  readonly line: PrefixLine;
+  readonly most: number;
+  readonly open: boolean;
+  readonly onToggle: () => void;
+};
+
+/** Deeper ones are not moved further to the right, or nothing of them would be seen. */
+const DEEPEST = 12;
+
+function Line({ line, most, open, onToggle }: LineProps) {
+  const { node, depth, children, blocks } = line;
+  const words = `prefix ${node.hash.slice(0, 8)}`;
+  return (
+    <li style={{ paddingLeft: `${12 + Math.min(depth, DEEPEST) * 16}px` }}>
+      {children > 0 ? (
+        <span class="toggle">
+          <Button
+            icon={open ? "down" : "right"}
+            kind="quiet"
+            label={`${open ? "Close" : "Open"} ${words}, ${children} below it`}
+            onClick={onToggle}
+          />
+        </span>
+      ) : (
+        <span class="toggle" />
+      )}
+      <span class="mono" title={node.hash}>
+        {node.hash.slice(0, 8)}
+      </span>
+      <Bar share={most === 0 ? 0 : node.hits / most} label={`${count(node.hits)} hits`} />
+      <span class="hits">{`${count(node.hits)} hits`}</span>
+      <span class="soft">
+        {depth === 0
+          ? `${count(blocks)} blocks`
+          : `${count(node.blocks)} more, ${count(blocks)} blocks`}
+      </span>
+      <span class="soft where-kept">{node.workers.join(", ")}</span>
+    </li>
+  );
+}

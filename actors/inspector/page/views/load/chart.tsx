@@ -1,0 +1,97 @@
+/** One chart of uPlot, in the colours of the theme. Its figures stand in the table below it. */
+import { useEffect, useRef } from "preact/hooks";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { useStore } from "../../data/use-store.ts";
+import { theme } from "../../shell/theme.ts";
+import { colorOf } from "../shared/colors.ts";
+import { useDark } from "../shared/use-dark.ts";
+import { useWidth } from "../shared/use-width.ts";
+import type { Series } from "./load-points.ts";
+
+type ChartProps = {
+  readonly title: string;
+  readonly series: Series;
+  readonly format: (value: number) => string;
+  /** Its scale goes to one, whatever its values are. */
+  readonly share: boolean;
+};
+
+const HEIGHT = 150;
+
+export function Chart({ title, series, format, share }: ChartProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | undefined>(undefined);
+  const width = useWidth(box);
+  const shade = `${useStore(theme)} ${useDark()}`;
+  // A chart is made anew for other lines or colours, not for each point.
+  const shape = `${series.lines.map(({ label }) => label).join("\n")} ${shade}`;
+  useEffect(() => {
+    if (box.current === null || width === 0) return;
+    const made = new uPlot(optionsOf(width, series, format, share), dataOf(series), box.current);
+    plot.current = made;
+    return () => {
+      plot.current = undefined;
+      made.destroy();
+    };
+  }, [shape, width === 0, share, format]);
+  useEffect(() => plot.current?.setSize({ width, height: HEIGHT }), [width]);
+  useEffect(() => plot.current?.setData(dataOf(series)), [series]);
+  return <div ref={box} class="chart" role="img" aria-label={`${title}; figures follow`} />;
+}
+
+const dataOf = ({ times, lines }: Series): uPlot.AlignedData => [
+  times as number[],
+  ...lines.map(({ values }) => values as (number | null)[]),
+];
+
+function optionsOf(
+  width: number,
+  { lines }: Series,
+  format: (value: number) => string,
+  share: boolean,
+): uPlot.Options {
+  const grid = { stroke: colorOf("--line"), width: 1 };
+  const axis = {
+    ...{ stroke: colorOf("--soft"), font: "11px system-ui, sans-serif", grid },
+    ticks: { show: false },
+  };
+  return {
+    ...{ width, height: HEIGHT },
+    legend: { show: false },
+    cursor: { drag: { x: false, y: false }, y: false, points: { size: 6 } },
+    padding: [8, 8, 0, 0],
+    scales: {
+      y: { range: (_, least, most) => rangeOf(least, most, share) },
+    },
+    axes: [
+      { ...axis, size: 24, space: 64, values: (_, at) => at.map(timeText) },
+      { ...axis, size: 62, gap: 4, values: (_, at) => at.map((value) => format(value)) },
+    ],
+    series: [
+      {},
+      ...lines.map(({ label, color, second }) => ({
+        label,
+        stroke: colorOf(`--series-${color + 1}`),
+        width: 1.5,
+        ...(second ? { dash: [4, 3] } : {}),
+        points: { show: false },
+        spanGaps: false,
+      })),
+    ],
+  };
+}
+
+/** From zero, so that heights can be compared. */
+function rangeOf(_least: number, most: number, share: boolean): [number, number] {
+  if (share) return [0, 1];
+  return [0, most > 0 ? most * 1.1 : 1];
+}
+
+const two = (value: number): string => String(value).padStart(2, "0");
+
+function timeText(at_s: number): string {
+  const at = new Date(at_s * 1_000);
+  const seconds = at.getSeconds() === 0 ? "" : `:${two(at.getSeconds())}`;
+  return `${two(at.getHours())}:${two(at.getMinutes())}${seconds}`;
+}
