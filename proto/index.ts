@@ -17,6 +17,8 @@ export type {
   ChoiceFrom,
   ChoiceStart,
   ChoiceTokens,
+  Counted,
+  Detail,
   Embedding,
   ExitReason as WireExit,
   FinishReason,
@@ -36,6 +38,7 @@ export type {
   ModelBusy,
   ModelCapabilities,
   ModelCard,
+  ModelFigures,
   ModelHeads,
   PassSums as WirePassSums,
   PlanLeg,
@@ -56,6 +59,7 @@ export type {
   TreeNode,
   TreeRow,
   WorkerFailure,
+  WorkerFigures,
   WorkerRecord,
   WorkerRole,
 } from "./gen/types.ts";
@@ -200,6 +204,12 @@ export type GetTreeDelta = Kind<"get_tree_delta", t.GetTreeDelta> & Ask<TreeDelt
 export type ActorPage = Kind<"actor_page", t.ActorPage>;
 export type GetActor = Kind<"get_actor", t.GetActor> & Ask<ActorPage>;
 
+// figures: the root ↔ the inspector actor of a process
+export type LoadFigures = Kind<"load_figures", t.LoadFigures>;
+export type GetLoad = Kind<"get_load", t.GetLoad> & Ask<LoadFigures>;
+export type Details = Kind<"details", t.Details>;
+export type GetDetails = Kind<"get_details", t.GetDetails> & Ask<Details>;
+
 /** What a worker's cache is asked for. */
 export type KvSourceMessage = SubscribeKv | FetchKvEvents | FetchKvDump | ClearKv;
 /** What a worker understands. */
@@ -247,14 +257,17 @@ export type InspectMessage =
   | ControlActor
   | GetTreeDelta
   | GetActor
-  | FaultProcess;
+  | FaultProcess
+  | GetLoad
+  | GetDetails;
 /** What the fault actor of a process understands. */
 export type FaultMessage = SetFaults;
 
 /**
  * Type ids are never reused. 1–63 belong to `runtime/` (envelope.proto, registry.proto), the rest
  * is split by domain: 64 inference, 80 kv, 96 model, 104 router, 112 control, 120 limits,
- * 128 and 180 inspect, 136 kv beyond the engines, 160 pool, 168 router weights, 174 process faults.
+ * 128 and 180 inspect, 136 kv beyond the engines, 160 pool, 168 router weights, 174 process faults,
+ * 190 figures.
  */
 export const messageTable = [
   { id: 64, kind: "generate", codec: codecs.Generate },
@@ -350,4 +363,8 @@ export const messageTable = [
   { id: 181, kind: "tree_delta", codec: codecs.TreeDelta },
   { id: 182, kind: "get_actor", codec: codecs.GetActor },
   { id: 183, kind: "actor_page", codec: codecs.ActorPage },
+  { id: 190, kind: "get_load", codec: codecs.GetLoad },
+  { id: 191, kind: "load_figures", codec: codecs.LoadFigures },
+  { id: 192, kind: "get_details", codec: codecs.GetDetails },
+  { id: 193, kind: "details", codec: codecs.Details },
 ] as const;

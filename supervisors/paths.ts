@@ -3,6 +3,7 @@ export const rootPaths = {
   top: "/cluster",
   registry: "/cluster/registry",
   inspector: "/cluster/inspector",
+  load: "/cluster/load",
   adapters: "/cluster/adapters",
   limits: "/cluster/limits",
   pool: "/cluster/pool",

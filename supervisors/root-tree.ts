@@ -9,6 +9,7 @@
  *     ├── adapters          LoRA adapters of this machine's workers, where it has some
  *     ├── pool              more workers and fewer, where it has some
  *     ├── inspector         answers for this process
+ *     ├── load              what all processes have counted, over the last hour
  *     ├── inspector-door    /api/tree over HTTP
  *     ├── workers (dynamic)
  *     │   ├── worker-0 ─ process
@@ -22,11 +23,13 @@
 import {
   InspectorDoor,
   type InspectorDoorOptions,
+  LoadHistory,
   ProcessInspector,
 } from "../actors/inspector/inspector.ts";
 import { Registry, type RegistryOptions } from "../runtime/registry/registry.ts";
 import type { ChildSpec, SupervisorSpec } from "../runtime/supervision/child-spec.ts";
 import { supervisor } from "../runtime/supervision/supervisor.ts";
+import { rootPaths } from "./paths.ts";
 
 /**
  * `more`: planes, limits, adapters and pool, as far as there are any. `keeps_blocks`: there is a keeper of
@@ -48,7 +51,11 @@ export function rootTree(
       discovery,
       ...more,
       { id: "inspector", start: () => new ProcessInspector({ role: "root" }) },
-      { id: "inspector-door", start: () => new InspectorDoor(inspector) },
+      { id: "load", start: () => new LoadHistory({ processes: inspector.processes }) },
+      {
+        id: "inspector-door",
+        start: () => new InspectorDoor({ load_path: rootPaths.load, ...inspector }),
+      },
       ...(keeps_blocks ? [slots("kv")] : []),
       slots("workers"),
       slots("routers"),

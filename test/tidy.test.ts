@@ -87,6 +87,9 @@ const exempt: Readonly<Record<string, string>> = {
   "actors/engine/grammar/xgrammar.ts": "the library says on the console what is wrong",
   "cluster/parse.ts": "a command: reads standard input and a file",
   "cluster/keys/key.ts": "a command: draws a key or reads one",
+  "cluster/top/top.ts": "a command: reads its flags and prints",
+  "cluster/top/feed.ts": "a command's: reads a running cluster's inspector",
+  "cluster/top/terminal.ts": "a command's: draws on the terminal",
 };
 
 /** Files that import one another, types included, and why they may. All others form no circle. */

@@ -260,6 +260,11 @@ export interface Engine {
   /** Calls back, on the JavaScript thread, whenever `poll` has something new. One listener. */
   onWake(listener: () => void): void;
   stats(): EngineStats;
+  /**
+   * What a block's place holds: 0 nothing, 1 one without a name, 2 one kept for later requests, 3
+   * one of live requests. Absent when the engine's places are not known here. For people.
+   */
+  stateOfBlock?(place: number): number;
   /** Sums over all passes since the start; absent when the engine keeps none. */
   passSums?(): PassSums;
   /** Everything the prefix cache holds as of `kv_events`; there exactly when that is. */

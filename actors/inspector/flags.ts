@@ -13,6 +13,7 @@ export const inspectorFlags = {
     name: "inspector-host",
     type: "text",
     default: "127.0.0.1",
+    env: ["DYN_SYSTEM_HOST"],
     help: "address of the inspector",
   },
   allow_hosts: {

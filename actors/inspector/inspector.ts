@@ -3,5 +3,6 @@ export { isLoopbackHost } from "./allowed-host.ts";
 export { clusterMetrics } from "./cluster-metrics.ts";
 export type { About, InspectorDoorOptions } from "./door/door.ts";
 export { InspectorDoor } from "./door/inspector-door.ts";
+export { LoadHistory, type LoadHistoryOptions } from "./load/load-history.ts";
 export { type PageConfig, type PageParts, pageFor } from "./page-html.ts";
 export { ProcessInspector, type ProcessInspectorOptions } from "./process-inspector.ts";

@@ -17,6 +17,8 @@ import { controlActions } from "../../runtime/kernel/system.ts";
 import { type BlockMeter, watchEventLoop } from "../../runtime/observe/event-loop.ts";
 import type { HarmProcess } from "../../runtime/process/spawn.ts";
 import { orphansIn } from "../../runtime/supervision/orphan-watch.ts";
+import { detailsOf } from "./details.ts";
+import { loadFigures } from "./load/figures.ts";
 import { Watching } from "./watching.ts";
 
 export type ProcessInspectorOptions = {
@@ -70,6 +72,16 @@ export class ProcessInspector extends Actor<InspectMessage> {
           orphans: orphansIn(this.ctx.system.metrics),
         });
         return;
+      case "get_load":
+        this.ctx.reply(loadFigures(this.ctx.system));
+        return;
+      case "get_details": {
+        const { roles, detail, about } = message;
+        const { system } = this.ctx;
+        const items = detailsOf(system, roles, detail, about);
+        this.ctx.reply({ kind: "details", node: system.node, items });
+        return;
+      }
       case "control_actor":
         this.ctx.reply(this.#control(message));
         return;

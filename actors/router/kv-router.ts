@@ -43,6 +43,8 @@ import { type Pending, PendingRoutes } from "./pending-routes.ts";
 import { BusyBook } from "./policy/busy-book.ts";
 import type { KvPolicyOptions } from "./policy/kv-policies.ts";
 import { withWeights } from "./policy/weights.ts";
+import { hotPrefixes } from "./prefixes/hot-prefixes.ts";
+import { RecentPrompts } from "./prefixes/recent-prompts.ts";
 import type { RouterOptions } from "./router-options.ts";
 import { type GetTraffic, trafficSum } from "./traffic.ts";
 import { type WatchMessage, WorkerWatch } from "./worker-watch.ts";
@@ -70,6 +72,8 @@ export class KvRouter extends Actor<RouterMessage | Own> {
   #peers!: PeerRouters;
   readonly #models = new Map<string, KvModel>();
   readonly #peer_load = new PeerLoad(this.#models);
+  /** By model, for people who ask. */
+  readonly #recent = new Map<string, RecentPrompts>();
   #pending!: PendingRoutes;
   readonly #busy: BusyBook;
   /** Those of the flags, with the weights that were set since. */
@@ -236,6 +240,9 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     if (decision.kind === "plan") {
       this.#placed.set(decision.plan.request, model);
       this.#routed_total++;
+      this.#recent
+        .get(model.model)
+        ?.note(decision.placement.request.hashes, this.ctx.clock.now_ms());
       if (this.#peers.hasListeners) this.#peers.tell(model.newsOf(decision.placement));
       this.#answer(decision.plan);
       return;
@@ -363,6 +370,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
         wall_ms: () => clock.wall_ms(),
       });
       this.#models.set(name, model);
+      this.#recent.set(name, new RecentPrompts());
     }
     model.workerUp(candidate, slot);
     this.#peer_load.workerUp(candidate.key);
@@ -397,6 +405,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     // The next worker of this model may have another block size: it gets a new queue.
     model.close();
     this.#models.delete(name);
+    this.#recent.delete(name);
   }
 
   #serveAll(): void {
@@ -449,6 +458,18 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     this.#peers?.stop();
     this.ctx.system.metrics.remove(PEER_REQUESTS, {});
     for (const model of this.#models.values()) model.close();
+  }
+
+  override detail(name: string, about: string): Snapshot | undefined {
+    if (name !== "prefixes") return undefined;
+    const now_ms = this.ctx.clock.now_ms();
+    const names = new Map(this.#feed.workers().map(({ slot, worker }) => [slot, worker]));
+    const asked = [...this.#recent].filter(([model]) => about === "" || model === about);
+    return {
+      models: asked.map(([model, recent]) =>
+        hotPrefixes(model, recent, this.#index, (slot) => names.get(slot), now_ms),
+      ),
+    };
   }
 
   override inspect(): Snapshot {

@@ -7,6 +7,8 @@ import type { Draining } from "./draining.ts";
 export type RoleHost = {
   readonly ctx: () => { readonly log: Log; replyLater(): ReplyPort };
   readonly drain: () => Draining;
+  /** It is another one from now on. */
+  readonly changed: (role: WorkerRole) => void;
   /** Tells everybody what this worker is now. */
   readonly register: () => Promise<void>;
 };
@@ -46,6 +48,7 @@ export class ChangingRole {
       this.#now = role;
       if (role !== from) {
         this.#host.ctx().log.log("info", "this worker has another role", { from, role });
+        this.#host.changed(role);
       }
       const done = () => reply(role === this.#now ? "" : "it was asked for another one since");
       void this.#host.register().then(done, done);

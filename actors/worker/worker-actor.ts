@@ -7,7 +7,6 @@ import type {
   Accepted,
   CachedFrom,
   ConsumerMessage,
-  Embed,
   FetchBlob,
   Generate,
   LoadAdapter,
@@ -32,6 +31,7 @@ import { Draining, type DrainMessage } from "./draining.ts";
 import { EmbedJobs, type EmbedMessage } from "./embed-jobs.ts";
 import { EngineHealth, EngineStuckError, healthDefaults } from "./engine-health.ts";
 import { EngineLoop, type LoopMessage } from "./engine-loop.ts";
+import { engineMap } from "./engine-map.ts";
 import { TierMetrics } from "./kv/tier-metrics.ts";
 import { NO_HAND_OFF, type TiersTimer, WorkerTiers } from "./kv/tiers.ts";
 import { loadOf } from "./load/worker-load.ts";
@@ -151,6 +151,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     this.#role = new ChangingRole(options.role, {
       ctx: () => this.ctx,
       drain: () => this.#drain,
+      changed: (role) => this.#metrics.roleIs(role),
       register: () => this.#register(),
     });
   }
@@ -183,10 +184,10 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     this.ctx.every(shared?.look_ms ?? ENGINE_LOOK_MS, { kind: "engine_look" });
     // Measured from here on: a block while the model loads delays no request.
     this.#meter = shared?.meter ?? watchEventLoop(this.ctx.clock);
-    this.#metrics = new WorkerMetrics(this.ctx.system.metrics, worker, this.#model.card.name, {
-      inflight: () => this.#answers.count,
-      event_loop_block_ms_max: () => this.#meter.block_ms_max(),
-    });
+    const { name } = this.#model.card;
+    const gauges = { inflight: () => this.#answers.count, load };
+    const { metrics } = this.ctx.system;
+    this.#metrics = new WorkerMetrics(metrics, worker, name, this.#role.now, gauges);
     this.#orphans = new OrphanWatch(this.ctx.system.metrics, { of: "answers", worker });
     this.ctx.every(shared?.look_ms ?? AUDIT_PERIOD_MS, { kind: "audit" });
     this.#ready = true;
@@ -274,9 +275,6 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       case "claim":
         this.ctx.reply(this.#answers.claim(message));
         break;
-      case "embed":
-        this.#onEmbed(message);
-        break;
       case "fetch_blob":
         this.#onFetchBlob(message);
         break;
@@ -308,9 +306,14 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     }
   }
 
-  /** Messages that come seldom, and those of timers. */
+  /** Embeddings, messages that come seldom, and those of timers. */
   #onOwn(message: WorkerMessage | Own): void {
     switch (message.kind) {
+      case "embed": {
+        const refusal = this.#admission.startEmbed(message);
+        if (refusal !== undefined) this.ctx.reply(refusal);
+        break;
+      }
       case "hand_off_is":
       case "prefetch_kv":
         this.#tiers?.hear(message);
@@ -393,11 +396,6 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     } else if (!this.#tiers?.hold(generate, () => port)) {
       this.#place(generate, port);
     }
-  }
-
-  #onEmbed(message: Embed): void {
-    const refusal = this.#admission.startEmbed(message);
-    if (refusal !== undefined) this.ctx.reply(refusal);
   }
 
   #onAdapter(message: LoadAdapter | UnloadAdapter): void {
@@ -557,6 +555,12 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     this.#orphans?.remove();
     this.#subscriptions?.stop();
     if (!this.#stuck) void this.#engine?.close();
+  }
+
+  override detail(name: string, about: string): Snapshot | undefined {
+    const { worker } = this.#options;
+    if (name !== "kv_map" || about !== worker || !this.#ready) return undefined;
+    return engineMap(worker, this.#engine, this.#tiers?.inspect());
   }
 
   override inspect(): Snapshot {

@@ -78,6 +78,14 @@ export const troupe: {
     PeerFindKv: Codec<t.PeerFindKv>;
     PeerFoundKv: Codec<t.PeerFoundKv>;
     PeerOfferKv: Codec<t.PeerOfferKv>;
+    GetLoad: Codec<t.GetLoad>;
+    Counted: Codec<t.Counted>;
+    ModelFigures: Codec<t.ModelFigures>;
+    WorkerFigures: Codec<t.WorkerFigures>;
+    LoadFigures: Codec<t.LoadFigures>;
+    GetDetails: Codec<t.GetDetails>;
+    Detail: Codec<t.Detail>;
+    Details: Codec<t.Details>;
     SamplingParams: Codec<t.SamplingParams>;
     LogitBias: Codec<t.LogitBias>;
     ChoiceStart: Codec<t.ChoiceStart>;

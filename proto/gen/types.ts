@@ -476,6 +476,58 @@ export type PeerOfferKv = {
   readonly ticket: Uint8Array;
 };
 
+export type GetLoad = {};
+
+export type Counted = {
+  readonly bounds: readonly number[];
+  readonly counts: readonly number[];
+};
+
+export type ModelFigures = {
+  readonly model: string;
+  readonly requests_total: number;
+  readonly output_tokens_total: number;
+  readonly queued: number;
+  readonly first_token_s?: Counted;
+  readonly between_tokens_s?: Counted;
+};
+
+export type WorkerFigures = {
+  readonly worker: string;
+  readonly model: string;
+  readonly role: string;
+  readonly generated_tokens_total: number;
+  readonly prompt_tokens_total: number;
+  readonly cached_tokens_total: number;
+  readonly running: number;
+  readonly waiting: number;
+  readonly kv_used: number;
+  readonly kv_total: number;
+};
+
+export type LoadFigures = {
+  readonly node: string;
+  readonly models: readonly ModelFigures[];
+  readonly workers: readonly WorkerFigures[];
+  readonly up_ms: number;
+};
+
+export type GetDetails = {
+  readonly roles: readonly string[];
+  readonly detail: string;
+  readonly about: string;
+};
+
+export type Detail = {
+  readonly path: string;
+  readonly json: string;
+};
+
+export type Details = {
+  readonly node: string;
+  readonly items: readonly Detail[];
+};
+
 export type SamplingParams = {
   readonly temperature: number;
   readonly top_k: number;

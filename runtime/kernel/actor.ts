@@ -66,6 +66,15 @@ export abstract class Actor<M extends Message> {
     return {};
   }
 
+  /**
+   * A view that is too large for every snapshot, made when a person asks for it by name.
+   * @param _about a name that narrows it; "": all
+   * @returns undefined: this actor has no such view, or nothing about that
+   */
+  detail(_name: string, _about: string): Snapshot | undefined {
+    return undefined;
+  }
+
   /** How the inspector's tree shows the actor. */
   nodeKind(): NodeKind {
     return "actor";

@@ -135,6 +135,8 @@ export interface ActorSystem {
   control(path: string, action: ControlAction): boolean;
   /** The result of the actor's `inspect`, or its throw. Undefined: no such actor. */
   snapshot(path: string): Snapshot | undefined;
+  /** The result of the actor's `detail`, or its throw. Undefined: no such actor, no such view. */
+  detail(path: string, name: string, about: string): Snapshot | undefined;
   /** The count of all since the start, and the last 64, oldest first. */
   deadLetters(): { readonly count: number; readonly recent: readonly DeadLetter[] };
   /** The last 256, oldest first. */

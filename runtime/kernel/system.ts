@@ -262,6 +262,10 @@ export class System implements CellHost {
     return this.lookup(path)?.inspect();
   }
 
+  detail(path: string, name: string, about: string): Snapshot | undefined {
+    return this.lookup(path)?.actor?.detail(name, about);
+  }
+
   deadLetters(): { readonly count: number; readonly recent: readonly DeadLetter[] } {
     return { count: this.dead_letters.count, recent: this.dead_letters.recent() };
   }

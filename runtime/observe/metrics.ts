@@ -10,29 +10,38 @@ type Family = {
   readonly name: string;
   readonly help: string;
   readonly type: "counter" | "gauge" | "histogram";
-  readonly series: Map<string, Series>;
+  readonly series: Map<string, Labelled>;
 };
 
-interface Series {
+export interface Series {
   readonly current: number;
   lines(name: string, labels: string): string[];
 }
 
+/** One series of a family. */
+export type Labelled = { readonly labels: Labels; readonly series: Series };
+
 /** Only goes up. */
 export class Counter implements Series {
   value = 0;
+  #read: (() => number) | undefined;
 
   add(by = 1): void {
     if (!(by >= 0)) throw new RangeError(`a counter only goes up, not by ${by}`);
     this.value += by;
   }
 
+  /** For what is counted elsewhere: `read` gives the value when it is rendered. */
+  readWith(read: () => number): void {
+    this.#read = read;
+  }
+
   get current(): number {
-    return this.value;
+    return this.#read?.() ?? this.value;
   }
 
   lines(name: string, labels: string): string[] {
-    return [`${name}${braced(labels)} ${number(this.value)}`];
+    return [`${name}${braced(labels)} ${number(this.current)}`];
   }
 }
 
@@ -85,6 +94,12 @@ export class Histogram implements Series {
     return this.sum;
   }
 
+  /** Values in each bucket alone; the last is of what lies above all bounds. A copy. */
+  bucketCounts(): number[] {
+    const within = this.#counts.reduce((sum, count) => sum + count, 0);
+    return [...this.#counts, this.count - within];
+  }
+
   lines(name: string, labels: string): string[] {
     const comma = labels === "" ? "" : ",";
     let below = 0;
@@ -105,9 +120,14 @@ const LABEL = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 export class Metrics {
   readonly #families = new Map<string, Family>();
 
-  /** The same name and labels give the same counter: keep it where it is used often. */
-  counter(name: string, help: string, labels: Labels = {}): Counter {
-    return this.#series(name, help, "counter", labels, () => new Counter()) as Counter;
+  /**
+   * The same name and labels give the same counter: keep it where it is used often. `read` is as a
+   * gauge's.
+   */
+  counter(name: string, help: string, labels: Labels = {}, read?: () => number): Counter {
+    const counter = this.#series(name, help, "counter", labels, () => new Counter()) as Counter;
+    if (read !== undefined) counter.readWith(read);
+    return counter;
   }
 
   gauge(name: string, help: string, labels: Labels = {}, read?: () => number): Gauge {
@@ -134,8 +154,13 @@ export class Metrics {
   /** Sum over all series of a name; 0 when there is none. */
   total(name: string): number {
     let sum = 0;
-    for (const series of this.#families.get(name)?.series.values() ?? []) sum += series.current;
+    for (const { series } of this.each(name)) sum += series.current;
     return sum;
+  }
+
+  /** All series of a name, in the order in which they came; none when there is no such name. */
+  each(name: string): Iterable<Labelled> {
+    return this.#families.get(name)?.series.values() ?? [];
   }
 
   /** Prometheus text, families and series in the order in which they came. */
@@ -144,7 +169,7 @@ export class Metrics {
     for (const { name, help, type, series } of this.#families.values()) {
       if (series.size === 0) continue;
       lines.push(`# HELP ${name} ${escapeHelp(help)}`, `# TYPE ${name} ${type}`);
-      for (const [labels, one] of series) lines.push(...one.lines(name, labels));
+      for (const [labels, one] of series) lines.push(...one.series.lines(name, labels));
     }
     return lines.length === 0 ? "" : `${lines.join("\n")}\n`;
   }
@@ -165,9 +190,9 @@ export class Metrics {
     if (family.type !== type) throw new RangeError(`${name} is a ${family.type}, not a ${type}`);
     const key = labelText(labels);
     const known = family.series.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined) return known.series;
     const made = make();
-    family.series.set(key, made);
+    family.series.set(key, { labels, series: made });
     return made;
   }
 }

@@ -65,6 +65,22 @@ export function treeOf(root: Shown, now_ms: number): TreeNode[] {
   return nodes;
 }
 
+/** Paths of the actors of these roles, which are neither supervisors nor processes. */
+export function pathsIn(root: Shown, roles: readonly string[]): string[] {
+  const paths: string[] = [];
+  const open: Shown[] = [root];
+  for (let cell = open.pop(); cell !== undefined; cell = open.pop()) {
+    const isActor = cell.actor?.nodeKind() === "actor";
+    if (isActor && roles.includes(cell.role ?? cell.name)) paths.push(cell.path);
+    const { children } = cell;
+    for (const name of children?.keys() ?? []) {
+      const child = children?.get(name);
+      if (child !== undefined) open.push(child);
+    }
+  }
+  return paths;
+}
+
 /** One row. `id` and `path` are the cell's own, which builds them anew at each read. */
 export function treeNode(
   cell: Shown,

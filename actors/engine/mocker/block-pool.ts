@@ -69,6 +69,14 @@ export class BlockPool {
     return this.#refs[slot]! > 0;
   }
 
+  /** 0: free, 1: in use without a name, 2: cached, 3: in use. */
+  stateOf(slot: number): number {
+    if (slot >= this.#untouched) return 0;
+    const named = this.#named[slot] === 1;
+    if (this.#refs[slot]! > 0) return named ? 3 : 1;
+    return named ? 2 : 0;
+  }
+
   /** One more sequence refers to a named block. */
   retain(slot: number): void {
     if (this.#refs[slot]! === 0) {

@@ -334,6 +334,12 @@ export class MockerEngine implements Engine {
     this.#listener = listener;
   }
 
+  stateOfBlock(place: number): number {
+    const { num_gpu_blocks } = this.options;
+    const rank = this.#ranks[Math.floor(place / num_gpu_blocks)];
+    return rank?.pool.stateOf(place % num_gpu_blocks) ?? 0;
+  }
+
   stats(): EngineStats {
     const stats = {
       running: 0,

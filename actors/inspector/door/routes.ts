@@ -4,10 +4,12 @@
  */
 import type { Route } from "./route.ts";
 import { actorActions, actorRoutes } from "./routes/actors.ts";
-import { kvRoute } from "./routes/kv.ts";
+import { kvRoutes } from "./routes/kv.ts";
 import { liveRoute } from "./routes/live.ts";
+import { loadRoute } from "./routes/load.ts";
 import { meRoute } from "./routes/me.ts";
 import { overviewRoutes } from "./routes/overview.ts";
+import { statusRoutes } from "./routes/status.ts";
 
 /** Browsers get the page. */
 const frontRoute: Route = {
@@ -22,7 +24,9 @@ export const routes: readonly Route[] = [
   meRoute,
   liveRoute,
   ...overviewRoutes,
-  kvRoute,
+  ...kvRoutes,
+  loadRoute,
+  ...statusRoutes,
   ...actorRoutes,
 ];
 

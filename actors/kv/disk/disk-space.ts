@@ -104,6 +104,11 @@ export class DiskSpace {
     return this.#tier.hashes();
   }
 
+  /** The state of each slot; not a copy. */
+  get states(): Uint8Array {
+    return this.#tier.states;
+  }
+
   stats() {
     const { slots, registered, hits, misses, evicted } = this.#tier.stats();
     const rest = { waiting: this.#queue.length, file_bytes: this.#file_bytes };

@@ -39,6 +39,7 @@ import { hashesIn, packedHashes } from "./packed-hashes.ts";
 import { Prefetches } from "./prefetches.ts";
 import { slotNumbers } from "./slot-numbers.ts";
 import { SpaceDisks } from "./space-disks.ts";
+import { mapsOf } from "./space-maps.ts";
 import { type Space, Spaces } from "./spaces.ts";
 import type { TierChanges } from "./tier-news.ts";
 import { type Arrival, type Wait, Waits } from "./waits.ts";
@@ -177,6 +178,13 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
     this.#neighbours?.close();
     this.#memory?.close();
     this.#memory = undefined;
+  }
+
+  /** `about`: a space's identity. */
+  override detail(name: string, about: string): Snapshot | undefined {
+    if (name !== "kv_map" || this.#spaces === undefined) return undefined;
+    const space = this.#spaces.all.find(({ identity }) => identityText(identity) === about);
+    return space && { tiers: mapsOf(space) };
   }
 
   override inspect(): Snapshot {

@@ -171,6 +171,11 @@ export class BlockRoom {
     return this.#tier.hashes();
   }
 
+  /** The state of each slot; not a copy. */
+  get states(): Uint8Array {
+    return this.#tier.states;
+  }
+
   stats(): TierStats {
     return this.#tier.stats();
   }

@@ -36,6 +36,9 @@ export type Declined =
   /** Less wanted than all that could give way. */
   | "unwanted";
 
+/** What a slot holds, as the inspector's block map shows it. */
+export const SLOT_STATES = { free: 0, staged: 1, registered: 2, held: 3 } as const;
+
 export type TierStats = {
   readonly slots: number;
   readonly free: number;
@@ -80,6 +83,8 @@ export const parentIn = (hashes: ArrayLike<bigint>, at: number): bigint =>
 export class Tier {
   readonly #slots: number;
   readonly #free: number[];
+  /** By slot, for people: kept as slots change, so that a look at millions costs nothing else. */
+  readonly #states: Uint8Array;
   readonly #entries = new Map<bigint, Entry>();
   /** By parent: registered blocks that follow it. */
   readonly #children = new Map<bigint, number>();
@@ -100,6 +105,7 @@ export class Tier {
   /** @param onGone a registered block is found no more: it was evicted or forgotten */
   constructor(slots: number, onGone: (hash: bigint, slot: number) => void = () => {}) {
     this.#slots = slots;
+    this.#states = new Uint8Array(slots);
     this.#free = Array.from({ length: slots }, (_, i) => slots - 1 - i);
     this.#frequency = new Frequency(slots);
     this.#onGone = onGone;
@@ -120,6 +126,7 @@ export class Tier {
       }
     }
     const slot = this.#free.pop()!;
+    this.#states[slot] = SLOT_STATES.staged;
     this.#staged.add(hash);
     return new ResetBlock(this.#stagedBlock({ hash, parent, slot, priority }));
   }
@@ -161,7 +168,7 @@ export class Tier {
     const entry = this.#entries.get(hash);
     if (entry === undefined) return false;
     this.#unlist(entry);
-    if (entry.holders === 0) this.#free.push(entry.slot);
+    if (entry.holders === 0) this.#giveBack(entry.slot);
     else {
       entry.gone = true;
       this.#gone_held += 1;
@@ -193,6 +200,11 @@ export class Tier {
     };
   }
 
+  /** The state of each slot, by SLOT_STATES; not a copy. */
+  get states(): Uint8Array {
+    return this.#states;
+  }
+
   /** Slots that are in no state: always 0. */
   unaccounted(): number {
     const { free, staged, registered } = this.stats();
@@ -204,7 +216,7 @@ export class Tier {
       ...facts,
       drop: () => {
         this.#staged.delete(facts.hash);
-        this.#free.push(facts.slot);
+        this.#giveBack(facts.slot);
       },
       register: (sum) => {
         this.#staged.delete(facts.hash);
@@ -219,7 +231,10 @@ export class Tier {
   }
 
   #hold(entry: Entry): HeldBlock {
-    if (entry.holders === 0) this.#held += 1;
+    if (entry.holders === 0) {
+      this.#held += 1;
+      this.#states[entry.slot] = SLOT_STATES.held;
+    }
     entry.holders += 1;
     return new HeldBlock(entry, () => {
       entry.holders -= 1;
@@ -227,9 +242,17 @@ export class Tier {
       this.#held -= 1;
       if (entry.gone) {
         this.#gone_held -= 1;
-        this.#free.push(entry.slot);
-      } else this.#offer(entry);
+        this.#giveBack(entry.slot);
+      } else {
+        this.#states[entry.slot] = SLOT_STATES.registered;
+        this.#offer(entry);
+      }
     });
+  }
+
+  #giveBack(slot: number): void {
+    this.#states[slot] = SLOT_STATES.free;
+    this.#free.push(slot);
   }
 
   #touch(entry: Entry): void {
@@ -265,7 +288,7 @@ export class Tier {
     for (const entry of oldest) if (entry !== victim || !isWanted) this.#offer(entry);
     if (!isWanted || victim === undefined) return "unwanted";
     this.#unlist(victim);
-    this.#free.push(victim.slot);
+    this.#giveBack(victim.slot);
     this.#evicted += 1;
     return undefined;
   }

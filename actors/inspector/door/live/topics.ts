@@ -1,6 +1,8 @@
 /** The table of topics. A topic is a file and a line here. */
 import { actorTopic } from "./actor-topic.ts";
+import { kvTopic } from "./kv-topic.ts";
+import { loadTopic } from "./load-topic.ts";
 import type { Topic } from "./topic.ts";
 import { treeTopic } from "./tree-topic.ts";
 
-export const topics: readonly Topic[] = [treeTopic, actorTopic];
+export const topics: readonly Topic[] = [treeTopic, actorTopic, kvTopic, loadTopic];

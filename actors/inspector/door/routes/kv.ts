@@ -1,30 +1,43 @@
-/** Cached blocks by worker and tier, made of what workers and keepers of blocks say. */
-import { kvPage, type Said } from "../../kv-page.ts";
+/** Cached blocks: by worker and tier, as maps, and the prefixes that come most often. */
+import { askDetails } from "../../kv/ask-details.ts";
+import type { PrefixPage } from "../../kv/prefix-page.ts";
+import { prefixPage } from "../../kv/prefix-page.ts";
+import { type KvPage, kvPage } from "../../kv-page.ts";
 import { workerActors } from "../../process-inspector.ts";
-import { json } from "../answers.ts";
-import type { Door } from "../door.ts";
+import { failed, json } from "../answers.ts";
+import type { Call, Door } from "../door.ts";
 import type { Route } from "../route.ts";
 
-export const kvRoute: Route = {
-  path: "/api/kv",
-  on: { GET: async (_call, door) => json(kvPage(...(await saidOfBlocks(door)))) },
-};
+export const kvRoutes: readonly Route[] = [
+  { path: "/api/kv", on: { GET: async (_call, door) => json(await kvOf(door)) } },
+  { path: "/api/kv/map", on: { GET: map } },
+  { path: "/api/kv/prefixes", on: { GET: async (_call, door) => json(await prefixesOf(door)) } },
+];
 
-/** Of all workers, and of all keepers of blocks. */
-async function saidOfBlocks(door: Door): Promise<[workers: Said[], keepers: Said[]]> {
-  const trees = await door.trees();
-  const said = async (roles: readonly string[]) => {
-    const places = trees.flatMap(({ node, nodes }) =>
-      nodes
-        .filter(({ kind, role }) => kind === "actor" && roles.includes(role))
-        .map(({ path }) => ({ node, path })),
-    );
-    const answers = await Promise.all(
-      places.map(async (place) => ({ node: place.node, snapshot: await door.snapshotOf(place) })),
-    );
-    return answers.flatMap(({ node, snapshot }) =>
-      snapshot === undefined ? [] : [{ node, snapshot }],
-    );
-  };
-  return Promise.all([said(workerActors), said(["kv"])]);
+/** Of all workers and of all keepers of blocks. */
+export async function kvOf(door: Door): Promise<KvPage> {
+  const said = (roles: readonly string[]) =>
+    askDetails(door.system, door.options.processes(), roles, "snapshot");
+  return kvPage(...(await Promise.all([said(workerActors), said(["kv"])])));
+}
+
+async function map({ url }: Call, door: Door): Promise<Response> {
+  const worker = url.searchParams.get("worker") ?? "";
+  if (worker === "") return failed("which worker? ask /api/kv/map?worker=NAME", 400);
+  const { system, options } = door;
+  const [own] = await askDetails(system, options.processes(), workerActors, "kv_map", worker);
+  if (own === undefined) {
+    return failed(`there is no worker ${worker} that answers; /api/kv lists them`, 404);
+  }
+  const { keeper, identity, tiers } = own.snapshot;
+  const owner = typeof keeper === "string" ? door.inspectorOf(keeper) : undefined;
+  const beyond =
+    owner === undefined ? [] : await askDetails(system, [owner], ["kv"], "kv_map", `${identity}`);
+  const more = beyond.flatMap(({ snapshot }) => snapshot["tiers"]);
+  return json({ worker, tiers: [tiers, more].flat() });
+}
+
+/** Only routers by cached prefixes know any; with others the page is empty. */
+async function prefixesOf({ system, options }: Door): Promise<PrefixPage> {
+  return prefixPage(await askDetails(system, options.processes(), ["router"], "prefixes"));
 }

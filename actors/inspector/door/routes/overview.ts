@@ -1,6 +1,5 @@
-/** The whole cluster on one page: its tree, its processes, its figures. */
+/** The whole cluster on one page: its tree, its processes, its planes. */
 import type { ProcessInfo } from "../../../../proto/index.ts";
-import { clusterMetrics } from "../../cluster-metrics.ts";
 import { mergeTrees } from "../../merge-trees.ts";
 import { failed, json } from "../answers.ts";
 import type { Route } from "../route.ts";
@@ -31,18 +30,7 @@ export const overviewRoutes: readonly Route[] = [
     path: "/api/orphans",
     on: { GET: async (_call, door) => json(orphansOf(await door.processInfos())) },
   },
-  {
-    path: "/metrics",
-    on: {
-      GET: async (_call, door) => {
-        const text = await clusterMetrics(door.system, door.options.processes());
-        return new Response(text, { headers: { "content-type": PROMETHEUS_TEXT } });
-      },
-    },
-  },
 ];
-
-const PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8";
 
 const withoutMetrics = ({ kind: _kind, metrics: _metrics, ...info }: ProcessInfo) => info;
 
