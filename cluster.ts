@@ -148,6 +148,8 @@ async function root(): Promise<void> {
     line.clear();
     lines.release();
     console.log(readyLine(running, settings));
+    const { inspector_token } = running;
+    if (inspector_token !== undefined) console.error(tokenLine(running, inspector_token));
     const why = await running.lost;
     console.error(`${FATAL_PREFIX}${why}`);
     leave(1);
@@ -166,6 +168,12 @@ function readyLine(root: Root, { role, frontend }: Settings): string {
     ? httpOrigin(host, port, frontend.tls_cert !== "")
     : role;
   return `ready ${serves} inspector ${httpOrigin(inspector_host, inspector_port, false)}`;
+}
+
+/** Drawn anew at each start, as nobody gave one. */
+function tokenLine({ inspector_host, inspector_port }: Root, token: string): string {
+  const page = `${httpOrigin(inspector_host, inspector_port, false)}/#token=${token}`;
+  return `${FATAL_PREFIX}who acts over the inspector gives the token ${token}; its page: ${page}`;
 }
 
 function warn(text: string): void {

@@ -4,7 +4,7 @@
  */
 import type { AdapterKeeperOptions } from "../actors/adapters/adapters.ts";
 import { FaultActor, faultyWorld } from "../actors/fault/fault.ts";
-import type { PageParts } from "../actors/inspector/inspector.ts";
+import type { InspectorDoorOptions, PageParts } from "../actors/inspector/inspector.ts";
 import { RedisUsage } from "../actors/limits/limits.ts";
 import { WorkerPool } from "../actors/pool/pool.ts";
 import type { Drain, InspectMessage } from "../proto/index.ts";
@@ -24,6 +24,7 @@ import type { Boot } from "./boot.ts";
 import { type BootSource, type ChildBoot, childBoots, isWorkerChild } from "./child-boots.ts";
 import { codecs } from "./codecs.ts";
 import { Discovery, keys, rootFollows } from "./discovery.ts";
+import { actingRules, actsOf } from "./fleet/acting.ts";
 import { Children } from "./fleet/children.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import {
@@ -76,6 +77,8 @@ export type Root = {
   readonly port: number;
   readonly inspector_host: string;
   readonly inspector_port: number;
+  /** Drawn for this start: who acts over the inspector needs it. Undefined: none, or given. */
+  readonly inspector_token: string | undefined;
   /** Resolves when the tree ended by itself: nothing serves any more. */
   readonly lost: Promise<string>;
   /** Drains and stops; resolves when all is gone. */
@@ -141,6 +144,7 @@ class RunningRoot implements Root {
   port = 0;
   inspector_host = "";
   inspector_port = 0;
+  inspector_token: string | undefined;
   readonly lost: Promise<string>;
   readonly #discovery: Discovery;
   readonly #children: Children;
@@ -191,23 +195,13 @@ class RunningRoot implements Root {
     this.port = port;
     const system = this.#system;
     const { root } = this.#machine;
-    const inspector = inspectorOptions(this.#settings, this.#world, root, port, {
-      // A port that people were told stays, also where any free one was asked for.
-      port: () => this.inspector_port || this.#settings.inspector.port,
-      processes: () => this.#inspectors(),
-      planes: planeStates(this.#machine.planes?.bus, this.#discovery) ?? (() => []),
-      listening: (host: string, inspector_port: number) => {
-        this.inspector_host = host;
-        this.inspector_port = inspector_port;
-      },
-    });
-    const keeps = models.length > 0 && this.#settings.kv.host_bytes > 0;
     const source = this.#bootSource();
     const children = childBoots(source, models);
     const fleet = new Fleet(
       { system, discovery: this.#discovery, children: this.#children, source, models },
       children.filter(isWorkerChild),
     );
+    const keeps = models.length > 0 && this.#settings.kv.host_bytes > 0;
     const more = [
       ...planeSpecs(this.#machine.planes?.bus, this.#discovery),
       ...this.#limits(),
@@ -215,7 +209,7 @@ class RunningRoot implements Root {
       ...(models.length > 0 ? [{ id: "pool", start: () => new WorkerPool(fleet) }] : []),
     ];
     const registry = registryOf(this.#machine);
-    const tree = rootTree(inspector, this.#discovery.spec(), registry, more, keeps);
+    const tree = rootTree(this.#door(fleet), this.#discovery.spec(), registry, more, keeps);
     const top = await system.spawnReady(supervisor(tree), { name: "cluster", role: "cluster" });
     system.onDown(top, () => {
       if (!this.#stopping) this.#tellLost("the cluster's supervisor gave up");
@@ -234,6 +228,25 @@ class RunningRoot implements Root {
     if (this.#settings.role !== "all") return;
     this.#world.status("waiting for the frontends to know the model");
     await serving;
+  }
+
+  /** Of the inspector. */
+  #door(fleet: Fleet): InspectorDoorOptions {
+    const [system, settings, machine] = [this.#system, this.#settings, this.#machine];
+    const discovery = this.#discovery;
+    const acting = actingRules(settings.inspector, system.capabilities.random);
+    if (acting.drawn) this.inspector_token = acting.token;
+    return inspectorOptions(settings, this.#world, machine.root, this.port, {
+      // A port that people were told stays, also where any free one was asked for.
+      port: () => this.inspector_port || settings.inspector.port,
+      processes: () => this.#inspectors(),
+      planes: planeStates(machine.planes?.bus, discovery) ?? (() => []),
+      listening: (host: string, inspector_port: number) => {
+        this.inspector_host = host;
+        this.inspector_port = inspector_port;
+      },
+      ...{ acting, acts: actsOf({ system, discovery, settings, machine, fleet }) },
+    });
   }
 
   #limits(): readonly ChildSpec[] {

@@ -1,4 +1,6 @@
 /** The face of `inspector`: the state of each process, and the cluster's tree over HTTP. */
+export { ActLog } from "./acts/act-log.ts";
+export type { ActsOptions } from "./acts/acts-options.ts";
 export { isLoopbackHost } from "./allowed-host.ts";
 export { clusterMetrics } from "./cluster-metrics.ts";
 export type { About, InspectorDoorOptions } from "./door/door.ts";

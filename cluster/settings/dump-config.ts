@@ -37,15 +37,18 @@ import { markText } from "./workers/worker-marks.ts";
 export function dumpConfig(settings: Settings): string {
   const { frontend, inspector, engine } = settings;
   const kind = engineKind(engine.name);
-  const model = settings.models.map((item) =>
-    item.name === undefined ? item.source : `${item.name}=${item.source}`,
+  // The bundled model has no source to write.
+  const named = settings.models.filter(({ source }) => source !== "");
+  const model = named.map(({ name, source }) =>
+    name === undefined ? source : `${name}=${source}`,
   );
+  const bundled_as = settings.models.find(({ source }) => source === "")?.name ?? "";
   // A name that two have keeps the place of the first.
   const dumped: Record<string, FlagValue> = {
     host: frontend.host,
     ...givenFor(addressFlags, frontend),
     engine: engine.name,
-    model: model.length === 1 && model[0] === "" ? [] : model,
+    ...{ model, "model-name": bundled_as },
     lora: settings.loras.map(loraText),
     "chat-template": settings.chat_templates.map(templateText),
     ...countFlags(settings.workers, settings.role),

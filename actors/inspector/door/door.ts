@@ -8,6 +8,7 @@ import type {
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../../../runtime/kernel/system.ts";
 import type { PlaneState } from "../../../runtime/planes.ts";
+import type { ActsOptions } from "../acts/acts-options.ts";
 import type { Page } from "../page-html.ts";
 import type { ActingRules } from "./may-act.ts";
 
@@ -27,6 +28,8 @@ export type InspectorDoorOptions = {
   readonly listening: (host: string, port: number) => void;
   /** Who may change something; absent: everybody who can ask. */
   readonly acting?: ActingRules;
+  /** What acting works with; absent: there is nothing to act on. */
+  readonly acts?: ActsOptions;
   readonly about?: About;
   /** What browsers get at `/`; absent: all clients get text. */
   readonly page?: Page;

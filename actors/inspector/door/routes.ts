@@ -2,8 +2,9 @@
  * The table of the inspector's routes. A route is a file in `routes/` and a line here; the first
  * one whose path fits counts, so a path with fewer `{…}` stands before a wider one.
  */
+import { actorActions, actRoutes } from "../acts/act-routes.ts";
 import type { Route } from "./route.ts";
-import { actorActions, actorRoutes } from "./routes/actors.ts";
+import { actorRoutes } from "./routes/actors.ts";
 import { kvRoutes } from "./routes/kv.ts";
 import { liveRoute } from "./routes/live.ts";
 import { loadRoute } from "./routes/load.ts";
@@ -28,6 +29,7 @@ export const routes: readonly Route[] = [
   loadRoute,
   ...statusRoutes,
   ...actorRoutes,
+  ...actRoutes,
 ];
 
 /** What a person reads who asks with curl. */

@@ -1,8 +1,9 @@
 /** The table of topics. A topic is a file and a line here. */
+import { actsTopic } from "../../acts/acts-topic.ts";
 import { actorTopic } from "./actor-topic.ts";
 import { kvTopic } from "./kv-topic.ts";
 import { loadTopic } from "./load-topic.ts";
 import type { Topic } from "./topic.ts";
 import { treeTopic } from "./tree-topic.ts";
 
-export const topics: readonly Topic[] = [treeTopic, actorTopic, kvTopic, loadTopic];
+export const topics: readonly Topic[] = [treeTopic, actorTopic, kvTopic, loadTopic, actsTopic];
