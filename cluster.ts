@@ -13,6 +13,7 @@ import type { Settings } from "./cluster/settings/settings.ts";
 import { SettingsError } from "./cluster/settings/settings-error.ts";
 import { version } from "./package.json";
 import { errorText } from "./runtime/error-text.ts";
+import { RecordError } from "./runtime/observe/record/record-error.ts";
 import { AssetsError, assetsFolder, defaultCacheFolder } from "./runtime/real/assets.ts";
 import { realCapabilities } from "./runtime/real/capabilities.ts";
 import { coresEnvironment } from "./runtime/real/cpu-quota.ts";
@@ -30,7 +31,7 @@ import { httpOrigin } from "./runtime/url-host.ts";
 const pageEntry = join(import.meta.dir, "actors/inspector/page/main.tsx");
 
 /** Told in one line, exit code 2. */
-const knownErrors = [SettingsError, ModelError, RunFolderError, AssetsError];
+const knownErrors = [SettingsError, ModelError, RunFolderError, AssetsError, RecordError];
 
 const boot = bootOf(process.env);
 if (boot === undefined) await root();

@@ -7,6 +7,7 @@ import type { KvSettings } from "../actors/kv/flags.ts";
 import type { KeepSettings } from "../actors/worker/flags.ts";
 import type { WorkerRole } from "../proto/index.ts";
 import type { LogLevel } from "../runtime/capabilities.ts";
+import type { RecordSettings } from "../runtime/observe/record/recorder.ts";
 import type { PlaneUrls } from "../runtime/planes.ts";
 import type { EngineSettings } from "./settings/engine-settings.ts";
 import type { RouterSettings } from "./settings/router/router-settings.ts";
@@ -26,6 +27,8 @@ type Common = {
   readonly cache_folder: string;
   /** Unpacked files of a compiled binary; empty in the source tree. */
   readonly assets_folder: string;
+  /** Undefined: nothing is recorded. */
+  readonly record: RecordSettings | undefined;
 };
 
 export type WorkerBoot = Common & {

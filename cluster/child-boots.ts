@@ -3,6 +3,7 @@ import type { WorkerRole } from "../proto/index.ts";
 import type { Boot, FrontendBoot, KvBoot, RouterBoot, WorkerBoot } from "./boot.ts";
 import type { FoundModel } from "./found-models.ts";
 import type { Machine } from "./machine.ts";
+import { recordOf } from "./recording.ts";
 import { kvFolder } from "./settings/kv-folder.ts";
 import type { Settings } from "./settings/settings.ts";
 import { templateFor } from "./settings/template-settings.ts";
@@ -103,6 +104,7 @@ function commonBoot(source: BootSource) {
     ...{ log_level, planes, namespace, drain_timeout_ms },
     ...{ registry_address, run_folder, cache_folder, assets_folder },
     root_node: machine.root,
+    record: recordOf(settings, source.version),
   };
 }
 

@@ -24,6 +24,7 @@ import { codecs } from "./codecs.ts";
 import { Discovery, keepersAndWorkers, keepersToo, keys, onlyLiveness } from "./discovery.ts";
 import { keepRegistered } from "./keep-registered.ts";
 import { wiresOf } from "./machine.ts";
+import { openRecording } from "./recording.ts";
 import type { Role, RoleParts } from "./roles/role.ts";
 
 export type ChildWorld = {
@@ -68,10 +69,13 @@ export async function runChild<Own extends Boot>(
   const { env, exit } = world;
   const node = env["TROUPE_NODE"] ?? boot.role;
   const { capabilities, steps } = faultyWorld(node, world.capabilities, env, exit);
+  const process = { node, role: boot.role };
+  const recording = await openRecording(boot.record, process, capabilities);
   const system = (world.createSystem ?? createSystem)({
     node,
     capabilities,
     ...(steps === undefined ? {} : { steps }),
+    ...recording.options,
   });
   if (steps !== undefined) system.spawn(() => new FaultActor(steps), { name: FAULT_NAME });
   const { pid } = capabilities.spawn;
@@ -81,7 +85,9 @@ export async function runChild<Own extends Boot>(
     { run_folder: boot.run_folder, socket: socketName(node, pid), name: `${node}.${pid}` },
     bus && { bus, namespace: boot.namespace },
   );
-  const remote = await joinNode(system, { ...wires, codecs, lease_epoch: epochOf(env) });
+  const transports = recording.transports(wires.transports);
+  const lease_epoch = epochOf(env);
+  const remote = await joinNode(system, { ...wires, transports, codecs, lease_epoch });
   const line = await joinParent(remote, env, (why) => exit(1, why));
   const paths = pathsOf[boot.role];
   const registry = { node: boot.root_node, address: boot.registry_address };
@@ -109,6 +115,7 @@ export async function runChild<Own extends Boot>(
     void role
       .drain(boot, system)
       .then(() => system.shutdown(TREE_BUDGET_MS))
+      .then(() => recording.close())
       .then(() => exit(0, "stopped"));
   });
   await keepRegistered(system, discovery, keys.process(node), paths.inspector);

@@ -39,6 +39,7 @@ import { inspectorOptions } from "./inspector/inspector-options.ts";
 import { keepRegistered } from "./keep-registered.ts";
 import { limitsSpecs } from "./keys/limits-spec.ts";
 import { joinCluster, type Machine, registryOf, tellEnds, wiresOf } from "./machine.ts";
+import { openRecording, type Recording, recordOf } from "./recording.ts";
 import { checkKvFolder } from "./settings/kv-folder.ts";
 import type { Settings } from "./settings/settings.ts";
 import { hasWorkers, workersText } from "./settings/worker-counts.ts";
@@ -106,10 +107,14 @@ export async function startRoot(asked: Settings, given: RootWorld): Promise<Root
   const adapters = works ? await adaptersFor(settings, models, finding) : undefined;
   const machine = await joinCluster(settings, capabilities, world);
 
+  const process = { node: machine.root, role: "root" };
+  const record = recordOf(settings, world.version);
+  const recording = await openRecording(record, process, capabilities);
   const system = (world.createSystem ?? createSystem)({
     node: machine.root,
     capabilities,
     ...(steps === undefined ? {} : { steps }),
+    ...recording.options,
   });
   if (steps !== undefined) system.spawn(() => new FaultActor(steps), { name: FAULT_NAME });
   const { run_folder } = world;
@@ -119,9 +124,10 @@ export async function startRoot(asked: Settings, given: RootWorld): Promise<Root
     { run_folder, socket: "root.sock", name: machine.root },
     planes && { bus: planes.bus, namespace: settings.namespace },
   );
-  const remote = await joinNode(system, { ...wires, codecs });
+  const transports = recording.transports(wires.transports);
+  const remote = await joinNode(system, { ...wires, transports, codecs });
   if (nats !== undefined) tellEnds(remote, run_folder, nats);
-  const root = new RunningRoot(settings, world, system, remote, machine);
+  const root = new RunningRoot(settings, world, system, remote, machine, recording);
   try {
     await root.start(port, models, adapters);
   } catch (error) {
@@ -160,6 +166,7 @@ class RunningRoot implements Root {
   readonly #system: ActorSystem;
   readonly #remote: RemoteNode;
   readonly #machine: Machine;
+  readonly #recording: Recording;
 
   constructor(
     settings: Settings,
@@ -167,7 +174,9 @@ class RunningRoot implements Root {
     system: ActorSystem,
     remote: RemoteNode,
     machine: Machine,
+    recording: Recording,
   ) {
+    this.#recording = recording;
     this.#settings = settings;
     this.#world = world;
     this.#system = system;
@@ -308,6 +317,7 @@ class RunningRoot implements Root {
   async #leaveBus(): Promise<void> {
     this.#remote.close();
     await this.#machine.planes?.close();
+    await this.#recording.close();
   }
 
   #leave(): void {

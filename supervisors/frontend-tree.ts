@@ -58,7 +58,7 @@ export function frontendTree(
       { id: "inspector", start: () => new ProcessInspector({ role: "frontend" }) },
       ...keyFileSpecs(options.keyFile),
       ...traceSpecs(options.trace),
-      { id: "router", start: () => routerOf(options.router) },
+      { id: "router", start: (outside) => routerOf(options.router, outside) },
       { id: "answers", start: () => new StreamParent(options.answers) },
       { id: "door", role: "frontend", start: () => new FrontendActor(options.door) },
       { id: "batches", start: () => new BatchRunner(options.batches) },

@@ -9,8 +9,9 @@
  *     └── desk        where frontends ask
  */
 import { ProcessInspector } from "../actors/inspector/inspector.ts";
-import { RouterDesk, type RouterOptions, routerOf } from "../actors/router/router.ts";
+import { deskOf, type RouterOptions, routerOf } from "../actors/router/router.ts";
 import type { RouterMessage } from "../proto/index.ts";
+import { unseen } from "../runtime/kernel/outside.ts";
 import type { Ref } from "../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../runtime/kernel/system.ts";
 import type { ChildSpec, SupervisorSpec } from "../runtime/supervision/child-spec.ts";
@@ -22,7 +23,7 @@ export function routerTree(
   first: readonly ChildSpec[],
 ): SupervisorSpec {
   const router = () => system.lookup(routerPaths.router) as Ref<RouterMessage> | undefined;
-  let desk = new RouterDesk({ router });
+  let desk = deskOf({ router }, unseen);
   const options: RouterOptions = {
     ...made_of,
     isLive: (request) => desk.isLive(request),
@@ -34,12 +35,12 @@ export function routerTree(
     children: [
       ...first,
       { id: "inspector", start: () => new ProcessInspector({ role: "router" }) },
-      { id: "router", start: () => routerOf(options) },
+      { id: "router", start: (outside) => routerOf(options, outside) },
       {
         id: "desk",
         role: "router",
-        start: () => {
-          desk = new RouterDesk({ router, left_over: desk.requests });
+        start: (outside) => {
+          desk = deskOf({ router, left_over: desk.requests }, outside);
           return desk;
         },
       },

@@ -472,6 +472,13 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     };
   }
 
+  override recordedState() {
+    const pending = [...this.#pending.values()].map(({ route, held, deadline_ms }) => {
+      return { request: route.request, held, deadline_ms };
+    });
+    return { ...this.inspect(), placed: [...this.#placed.keys()], pending };
+  }
+
   override inspect(): Snapshot {
     return {
       mode: "kv",

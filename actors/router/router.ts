@@ -10,8 +10,10 @@
  */
 import type { RouterMessage } from "../../proto/index.ts";
 import type { Actor } from "../../runtime/kernel/actor.ts";
+import { type Outside, unseen } from "../../runtime/kernel/outside.ts";
 import { KvRouter } from "./kv-router.ts";
 import { LoadRouter } from "./load-router.ts";
+import { RouterDesk, type RouterDeskOptions } from "./router-desk.ts";
 import type { RouterOptions } from "./router-options.ts";
 
 export type { WatchRouters } from "./peers/peer-routers.ts";
@@ -23,8 +25,19 @@ export type { RouterOptions, WorkersChange } from "./router-options.ts";
 export { type GetTraffic, LOWEST_PRIORITY, type Traffic } from "./traffic.ts";
 
 /** The router of a mode; all of them understand the same messages. */
-export function routerOf(options: RouterOptions): Actor<RouterMessage> {
+export function routerOf(given: RouterOptions, outside: Outside = unseen): Actor<RouterMessage> {
+  const options = outside.given("router", given);
   const { mode } = options;
   const router = mode === "kv" ? new KvRouter(options) : new LoadRouter(mode, options);
   return router as Actor<RouterMessage>;
 }
+
+export function deskOf(given: RouterDeskOptions, outside: Outside): RouterDesk {
+  return new RouterDesk(outside.given("desk", given));
+}
+
+/** For a recording, which has the options. */
+export const routerRecipes = {
+  router: (outside: Outside) => routerOf({} as RouterOptions, outside),
+  desk: (outside: Outside) => deskOf({} as RouterDeskOptions, outside),
+} as const;

@@ -18,6 +18,7 @@ import { errorText } from "../../runtime/error-text.ts";
 import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
 import { AskError } from "../../runtime/kernel/errors.ts";
 import { describeExit } from "../../runtime/kernel/exit-reason.ts";
+import type { Outside } from "../../runtime/kernel/outside.ts";
 import type { Ref } from "../../runtime/kernel/ref.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
 import { answerLeg, prefillLeg } from "../names/names.ts";
@@ -419,6 +420,18 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
     for (const effect of advance(this.#state, { kind: "leave", reason })) this.#perform(effect);
   }
 
+  /** All of the answer but its request, which does not change. */
+  override recordedState() {
+    const {
+      request: _request,
+      prompt_bytes: _prompt,
+      tokenizer: _tokenizer,
+      ...rest
+    } = this.#state;
+    const choices = rest.choices.map(({ text: _text, ...choice }) => choice);
+    return { ...rest, choices, first: this.#first };
+  }
+
   override inspect(): Snapshot {
     const { request, phase, attempt, leg, prefill, received, granted, full } = this.#state;
     return {
@@ -433,4 +446,16 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
       full,
     };
   }
+}
+
+export type StreamParts = {
+  readonly request: AnswerRequest;
+  readonly tokenizer: Tokenizer;
+  readonly sink: AnswerSink;
+  readonly deps: StreamDeps;
+};
+
+export function streamOf(parts: StreamParts, outside: Outside): StreamActor {
+  const { request, tokenizer, sink, deps } = outside.given("stream", parts);
+  return new StreamActor(request, tokenizer, sink, deps);
 }

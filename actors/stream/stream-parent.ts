@@ -16,7 +16,7 @@ import { failure, interrupted } from "./failures.ts";
 import type { AnswerInput } from "./inputs-and-effects.ts";
 import { Quarantine } from "./quarantine.ts";
 import { stagesIn } from "./stages.ts";
-import { StreamActor, type StreamDeps } from "./stream-actor.ts";
+import { type StreamDeps, streamOf } from "./stream-actor.ts";
 import { quarantineMessage, type UnexplainedDeath } from "./suspicion.ts";
 import type {
   AnswerEnd,
@@ -181,8 +181,8 @@ export class StreamParent extends Actor<StreamsMessage | Own> {
       sink.failed(failure("quarantined", quarantineMessage));
     } else {
       const once = new OnceSink(sink);
-      const make = () => new StreamActor(request, tokenizer, once, this.#deps);
-      const ref = this.ctx.spawn(make, { name, role: "stream" });
+      const parts = { request, tokenizer, sink: once, deps: this.#deps };
+      const ref = this.ctx.spawn((outside) => streamOf(parts, outside), { name, role: "stream" });
       const late_at_ms = this.ctx.clock.now_ms() + request.deadline_ms;
       this.#live.set(name, { ref, sink: once, request, late_at_ms });
       this.#started_total++;

@@ -141,6 +141,27 @@ export const processFlags = {
   },
 } as const;
 
+export const recordFlags = {
+  /** Empty = nothing is recorded. */
+  record_dir: {
+    name: "record",
+    type: "text",
+    help: "folder into which every process records its messages, prompts included, for bun run replay-envelopes",
+  },
+  record_bytes: {
+    name: "record-bytes",
+    type: "bytes",
+    default: 1024 ** 3,
+    help: "what one process may record, as 512MB; then its oldest files go",
+  },
+  record_actors: {
+    name: "record-actors",
+    type: "text",
+    default: "/frontend/router,/router/router,/router/desk,stream,worker,prefill,decode",
+    help: "roles and paths of the actors whose every turn is recorded; * stands for any text",
+  },
+} as const;
+
 /** Flags for what the command does instead of a start, or reads before it. */
 export const commandFlags = {
   config: {

@@ -20,7 +20,7 @@ import { kvFlags } from "../../actors/kv/flags.ts";
 import { routerFlags } from "../../actors/router/flags.ts";
 import { keepFlags } from "../../actors/worker/flags.ts";
 import { type FlagValue, givenFor } from "../../runtime/setting.ts";
-import { processCountFlags, processFlags, stopFlags } from "./cluster-flags.ts";
+import { processCountFlags, processFlags, recordFlags, stopFlags } from "./cluster-flags.ts";
 import { HIDDEN_KEY } from "./key-settings.ts";
 import { hiddenUrl } from "./machine-settings.ts";
 import { loraText } from "./model-settings.ts";
@@ -74,6 +74,7 @@ export function dumpConfig(settings: Settings): string {
     ...givenFor(loraFlags, frontend),
     ...givenFor(answerFlags, frontend),
     ...givenFor(processFlags, settings),
+    ...recordConfig(settings),
     ...givenFor(engineFlags, engine.common),
     ...(kind.shares_process ? givenFor(sharingFlags, engine) : {}),
     ...givenFor(kind.flags, engine.own),
@@ -103,6 +104,10 @@ function routerConfig(router: RouterSettings): Record<string, FlagValue> {
   // Another policy has no objective.
   return router.policy === "adaptive" ? all : { ...all, [routerFlags.objective.name]: "" };
 }
+
+/** How much and of whom says nothing where nothing is recorded. */
+const recordConfig = (settings: Settings) =>
+  settings.record_dir === "" ? {} : givenFor(recordFlags, settings);
 
 const machineConfig = ({ planes, role, namespace, machine_name }: Settings) => ({
   ...(planes === undefined

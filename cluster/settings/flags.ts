@@ -31,6 +31,7 @@ import {
   planeFlags,
   processCountFlags,
   processFlags,
+  recordFlags,
   stopFlags,
   workerCountFlags,
 } from "./cluster-flags.ts";
@@ -64,6 +65,7 @@ const sections = [
   storeFlags,
   kvFlags,
   processFlags,
+  recordFlags,
   engineFlags,
   ...ofEngines(false),
   sharingFlags,

@@ -19,6 +19,7 @@ import {
   planeFlags,
   processCountFlags,
   processFlags,
+  recordFlags,
   stopFlags,
   workerCountFlags,
 } from "./cluster-flags.ts";
@@ -52,7 +53,7 @@ import { type CpuRange, cpuRanges } from "./workers/worker-cpus.ts";
 import { type WorkerMark, workerMarks } from "./workers/worker-marks.ts";
 
 export type Settings = SettingsOf<
-  typeof processCountFlags & typeof stopFlags & typeof processFlags
+  typeof processCountFlags & typeof stopFlags & typeof processFlags & typeof recordFlags
 > &
   MachineSettings & {
     /** Of each model, by role. */
@@ -113,6 +114,7 @@ export function settle(
     ...read(processCountFlags),
     ...read(stopFlags),
     ...read(processFlags),
+    ...read(recordFlags),
     loras: loraSettings(loras, models),
     chat_templates: chatTemplates([...chat_templates, ...jinja_templates], models),
     cpus: cpuRanges(read(cpuFlags).cpus),

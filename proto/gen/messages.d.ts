@@ -165,6 +165,14 @@ export const troupe: {
     GetPool: Codec<t.GetPool>;
     Pool: Codec<t.Pool>;
     PoolWorker: Codec<t.PoolWorker>;
+    Record: Codec<t.Record>;
+    RecordHeader: Codec<t.RecordHeader>;
+    RecordLink: Codec<t.RecordLink>;
+    RecordSlot: Codec<t.RecordSlot>;
+    RecordFrame: Codec<t.RecordFrame>;
+    RecordActor: Codec<t.RecordActor>;
+    RecordTurn: Codec<t.RecordTurn>;
+    RecordDropped: Codec<t.RecordDropped>;
     RegistryEntry: Codec<t.RegistryEntry>;
     Register: Codec<t.Register>;
     Registered: Codec<t.Registered>;

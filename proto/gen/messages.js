@@ -16055,6 +16055,1010 @@ export const troupe = $root.troupe = (() => {
         return PoolWorker;
     })();
 
+    troupe.Record = (function() {
+
+        const Record = function () {
+            this.header = undefined;
+            this.link = undefined;
+            this.frame = undefined;
+            this.actor = undefined;
+            this.turn = undefined;
+            this.dropped = undefined;
+        };
+
+        Record.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.header != null)
+                troupe.RecordHeader.encode(message.header, writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.link != null)
+                troupe.RecordLink.encode(message.link, writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.frame != null)
+                troupe.RecordFrame.encode(message.frame, writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.actor != null)
+                troupe.RecordActor.encode(message.actor, writer.uint32(34).fork(), _depth + 1).ldelim();
+            if (message.turn != null)
+                troupe.RecordTurn.encode(message.turn, writer.uint32(42).fork(), _depth + 1).ldelim();
+            if (message.dropped != null)
+                troupe.RecordDropped.encode(message.dropped, writer.uint32(50).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        Record.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.Record();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.header = troupe.RecordHeader.decode(reader, reader.size(), $undefined, _depth + 1, message.header);
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        message.link = troupe.RecordLink.decode(reader, reader.size(), $undefined, _depth + 1, message.link);
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        message.frame = troupe.RecordFrame.decode(reader, reader.size(), $undefined, _depth + 1, message.frame);
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        message.actor = troupe.RecordActor.decode(reader, reader.size(), $undefined, _depth + 1, message.actor);
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        message.turn = troupe.RecordTurn.decode(reader, reader.size(), $undefined, _depth + 1, message.turn);
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 2)
+                            break;
+                        message.dropped = troupe.RecordDropped.decode(reader, reader.size(), $undefined, _depth + 1, message.dropped);
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return Record;
+    })();
+
+    troupe.RecordHeader = (function() {
+
+        const RecordHeader = function () {
+            this.protocol_version = 0;
+            this.version = "";
+            this.node = "";
+            this.role = "";
+            this.pid = 0;
+            this.started_ms = 0;
+            this.part = 0;
+            this.now_ms = 0;
+            this.wall_ms = 0;
+            this.seed = 0;
+            this.format = 0;
+        };
+
+        RecordHeader.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.protocol_version != null && message.protocol_version !== 0)
+                writer.uint32(8).uint32(message.protocol_version);
+            if (message.version != null && message.version !== "")
+                writer.uint32(18).string(message.version);
+            if (message.node != null && message.node !== "")
+                writer.uint32(26).string(message.node);
+            if (message.role != null && message.role !== "")
+                writer.uint32(34).string(message.role);
+            if (message.pid != null && message.pid !== 0)
+                writer.uint32(40).uint32(message.pid);
+            if (message.started_ms != null && !$Object.is(message.started_ms, 0))
+                writer.uint32(49).double(message.started_ms);
+            if (message.part != null && message.part !== 0)
+                writer.uint32(56).uint32(message.part);
+            if (message.now_ms != null && !$Object.is(message.now_ms, 0))
+                writer.uint32(65).double(message.now_ms);
+            if (message.wall_ms != null && !$Object.is(message.wall_ms, 0))
+                writer.uint32(73).double(message.wall_ms);
+            if (message.seed != null && message.seed !== 0)
+                writer.uint32(80).uint32(message.seed);
+            if (message.format != null && message.format !== 0)
+                writer.uint32(88).uint32(message.format);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        RecordHeader.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.RecordHeader();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        message.protocol_version = reader.uint32();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        message.version = reader.stringVerify();
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        message.node = reader.stringVerify();
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        message.role = reader.stringVerify();
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 0)
+                            break;
+                        message.pid = reader.uint32();
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 1)
+                            break;
+                        message.started_ms = reader.double();
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 0)
+                            break;
+                        message.part = reader.uint32();
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 1)
+                            break;
+                        message.now_ms = reader.double();
+                        continue;
+                    }
+                case 9: {
+                        if (wireType !== 1)
+                            break;
+                        message.wall_ms = reader.double();
+                        continue;
+                    }
+                case 10: {
+                        if (wireType !== 0)
+                            break;
+                        message.seed = reader.uint32();
+                        continue;
+                    }
+                case 11: {
+                        if (wireType !== 0)
+                            break;
+                        message.format = reader.uint32();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return RecordHeader;
+    })();
+
+    troupe.RecordLink = (function() {
+
+        const RecordLink = function () {
+            this.link = 0;
+            this.peer = "";
+            this.ours = [];
+            this.theirs = [];
+        };
+
+        RecordLink.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.link != null && message.link !== 0)
+                writer.uint32(8).uint32(message.link);
+            if (message.peer != null && message.peer !== "")
+                writer.uint32(18).string(message.peer);
+            if (message.ours != null && message.ours.length)
+                for (let i = 0; i < message.ours.length; ++i)
+                    troupe.RecordSlot.encode(message.ours[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.theirs != null && message.theirs.length)
+                for (let i = 0; i < message.theirs.length; ++i)
+                    troupe.RecordSlot.encode(message.theirs[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        RecordLink.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.RecordLink();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        message.link = reader.uint32();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        message.peer = reader.stringVerify();
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.ours && message.ours.length))
+                            message.ours = [];
+                        message.ours.push(troupe.RecordSlot.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.theirs && message.theirs.length))
+                            message.theirs = [];
+                        message.theirs.push(troupe.RecordSlot.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return RecordLink;
+    })();
+
+    troupe.RecordSlot = (function() {
+
+        const RecordSlot = function () {
+            this.slot = 0;
+            this.path = "";
+        };
+
+        RecordSlot.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.slot != null && message.slot !== 0)
+                writer.uint32(8).uint32(message.slot);
+            if (message.path != null && message.path !== "")
+                writer.uint32(18).string(message.path);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        RecordSlot.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.RecordSlot();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        message.slot = reader.uint32();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        message.path = reader.stringVerify();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return RecordSlot;
+    })();
+
+    troupe.RecordFrame = (function() {
+
+        const RecordFrame = function () {
+            this.link = 0;
+            this.out = false;
+            this.at_ms = 0;
+            this.frame = $empty;
+        };
+
+        RecordFrame.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.link != null && message.link !== 0)
+                writer.uint32(8).uint32(message.link);
+            if (message.out != null && message.out !== false)
+                writer.uint32(16).bool(message.out);
+            if (message.at_ms != null && !$Object.is(message.at_ms, 0))
+                writer.uint32(25).double(message.at_ms);
+            if (message.frame != null && message.frame.length)
+                writer.uint32(34).bytes(message.frame);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        RecordFrame.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.RecordFrame();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        message.link = reader.uint32();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        message.out = reader.bool();
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 1)
+                            break;
+                        message.at_ms = reader.double();
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        message.frame = reader.bytes();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return RecordFrame;
+    })();
+
+    troupe.RecordActor = (function() {
+
+        const RecordActor = function () {
+            this.actor = 0;
+            this.path = "";
+            this.role = "";
+            this.incarnation = $empty;
+            this.node_address = "";
+            this.recipe = "";
+            this.given = $empty;
+        };
+
+        RecordActor.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.actor != null && message.actor !== 0)
+                writer.uint32(8).uint32(message.actor);
+            if (message.path != null && message.path !== "")
+                writer.uint32(18).string(message.path);
+            if (message.role != null && message.role !== "")
+                writer.uint32(26).string(message.role);
+            if (message.incarnation != null && message.incarnation.length)
+                writer.uint32(34).bytes(message.incarnation);
+            if (message.node_address != null && message.node_address !== "")
+                writer.uint32(42).string(message.node_address);
+            if (message.recipe != null && message.recipe !== "")
+                writer.uint32(50).string(message.recipe);
+            if (message.given != null && message.given.length)
+                writer.uint32(58).bytes(message.given);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        RecordActor.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.RecordActor();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        message.actor = reader.uint32();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        message.path = reader.stringVerify();
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        message.role = reader.stringVerify();
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        message.incarnation = reader.bytes();
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        message.node_address = reader.stringVerify();
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 2)
+                            break;
+                        message.recipe = reader.stringVerify();
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 2)
+                            break;
+                        message.given = reader.bytes();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return RecordActor;
+    })();
+
+    troupe.RecordTurn = (function() {
+
+        const RecordTurn = function () {
+            this.actor = 0;
+            this.number = 0;
+            this.turn = 0;
+            this.at_ms = 0;
+            this.kind = "";
+            this.value = $empty;
+            this.own = 0;
+            this.failed = false;
+            this.ask = false;
+            this.deadline_ms = undefined;
+            this.traceparent = "";
+            this.correlation = "";
+            this.reads = $empty;
+            this.effects = 0;
+            this.threw = false;
+            this.gap = "";
+            this.state = $empty;
+        };
+
+        // Virtual OneOf for proto3 optional field
+        RecordTurn.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.actor != null && message.actor !== 0)
+                writer.uint32(8).uint32(message.actor);
+            if (message.number != null && message.number !== 0)
+                writer.uint32(16).uint32(message.number);
+            if (message.turn != null && message.turn !== 0)
+                writer.uint32(24).uint32(message.turn);
+            if (message.at_ms != null && !$Object.is(message.at_ms, 0))
+                writer.uint32(33).double(message.at_ms);
+            if (message.kind != null && message.kind !== "")
+                writer.uint32(42).string(message.kind);
+            if (message.value != null && message.value.length)
+                writer.uint32(50).bytes(message.value);
+            if (message.own != null && message.own !== 0)
+                writer.uint32(56).uint32(message.own);
+            if (message.failed != null && message.failed !== false)
+                writer.uint32(64).bool(message.failed);
+            if (message.ask != null && message.ask !== false)
+                writer.uint32(72).bool(message.ask);
+            if (message.deadline_ms != null)
+                writer.uint32(81).double(message.deadline_ms);
+            if (message.traceparent != null && message.traceparent !== "")
+                writer.uint32(90).string(message.traceparent);
+            if (message.correlation != null && message.correlation !== "")
+                writer.uint32(98).string(message.correlation);
+            if (message.reads != null && message.reads.length)
+                writer.uint32(106).bytes(message.reads);
+            if (message.effects != null && message.effects !== 0)
+                writer.uint32(117).fixed32(message.effects);
+            if (message.threw != null && message.threw !== false)
+                writer.uint32(120).bool(message.threw);
+            if (message.gap != null && message.gap !== "")
+                writer.uint32(130).string(message.gap);
+            if (message.state != null && message.state.length)
+                writer.uint32(138).bytes(message.state);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        RecordTurn.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.RecordTurn();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        message.actor = reader.uint32();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        message.number = reader.uint32();
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        message.turn = reader.uint32();
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 1)
+                            break;
+                        message.at_ms = reader.double();
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        message.kind = reader.stringVerify();
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 2)
+                            break;
+                        message.value = reader.bytes();
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 0)
+                            break;
+                        message.own = reader.uint32();
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 0)
+                            break;
+                        message.failed = reader.bool();
+                        continue;
+                    }
+                case 9: {
+                        if (wireType !== 0)
+                            break;
+                        message.ask = reader.bool();
+                        continue;
+                    }
+                case 10: {
+                        if (wireType !== 1)
+                            break;
+                        message.deadline_ms = reader.double();
+                        continue;
+                    }
+                case 11: {
+                        if (wireType !== 2)
+                            break;
+                        message.traceparent = reader.stringVerify();
+                        continue;
+                    }
+                case 12: {
+                        if (wireType !== 2)
+                            break;
+                        message.correlation = reader.stringVerify();
+                        continue;
+                    }
+                case 13: {
+                        if (wireType !== 2)
+                            break;
+                        message.reads = reader.bytes();
+                        continue;
+                    }
+                case 14: {
+                        if (wireType !== 5)
+                            break;
+                        message.effects = reader.fixed32();
+                        continue;
+                    }
+                case 15: {
+                        if (wireType !== 0)
+                            break;
+                        message.threw = reader.bool();
+                        continue;
+                    }
+                case 16: {
+                        if (wireType !== 2)
+                            break;
+                        message.gap = reader.stringVerify();
+                        continue;
+                    }
+                case 17: {
+                        if (wireType !== 2)
+                            break;
+                        message.state = reader.bytes();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return RecordTurn;
+    })();
+
+    troupe.RecordDropped = (function() {
+
+        const RecordDropped = function () {
+            this.records = 0;
+            this.bytes = 0;
+        };
+
+        RecordDropped.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.records != null && message.records !== 0)
+                writer.uint32(8).uint32(message.records);
+            if (message.bytes != null && !$Object.is(message.bytes, 0))
+                writer.uint32(17).double(message.bytes);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        RecordDropped.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.RecordDropped();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        message.records = reader.uint32();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 1)
+                            break;
+                        message.bytes = reader.double();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return RecordDropped;
+    })();
+
     troupe.RegistryEntry = (function() {
 
         const RegistryEntry = function () {

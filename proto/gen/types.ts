@@ -1074,6 +1074,83 @@ export type PoolWorker = {
   readonly added: boolean;
 };
 
+export type Record = {
+  readonly header?: RecordHeader;
+  readonly link?: RecordLink;
+  readonly frame?: RecordFrame;
+  readonly actor?: RecordActor;
+  readonly turn?: RecordTurn;
+  readonly dropped?: RecordDropped;
+};
+
+export type RecordHeader = {
+  readonly protocol_version: number;
+  readonly version: string;
+  readonly node: string;
+  readonly role: string;
+  readonly pid: number;
+  readonly started_ms: number;
+  readonly part: number;
+  readonly now_ms: number;
+  readonly wall_ms: number;
+  readonly seed: number;
+  readonly format: number;
+};
+
+export type RecordLink = {
+  readonly link: number;
+  readonly peer: string;
+  readonly ours: readonly RecordSlot[];
+  readonly theirs: readonly RecordSlot[];
+};
+
+export type RecordSlot = {
+  readonly slot: number;
+  readonly path: string;
+};
+
+export type RecordFrame = {
+  readonly link: number;
+  readonly out: boolean;
+  readonly at_ms: number;
+  readonly frame: Uint8Array;
+};
+
+export type RecordActor = {
+  readonly actor: number;
+  readonly path: string;
+  readonly role: string;
+  readonly incarnation: Uint8Array;
+  readonly node_address: string;
+  readonly recipe: string;
+  readonly given: Uint8Array;
+};
+
+export type RecordTurn = {
+  readonly actor: number;
+  readonly number: number;
+  readonly turn: number;
+  readonly at_ms: number;
+  readonly kind: string;
+  readonly value: Uint8Array;
+  readonly own: number;
+  readonly failed: boolean;
+  readonly ask: boolean;
+  readonly deadline_ms?: number;
+  readonly traceparent: string;
+  readonly correlation: string;
+  readonly reads: Uint8Array;
+  readonly effects: number;
+  readonly threw: boolean;
+  readonly gap: string;
+  readonly state: Uint8Array;
+};
+
+export type RecordDropped = {
+  readonly records: number;
+  readonly bytes: number;
+};
+
 export type RegistryEntry = {
   readonly key: string;
   readonly value: Uint8Array;

@@ -75,6 +75,14 @@ export abstract class Actor<M extends Message> {
     return undefined;
   }
 
+  /**
+   * The state whose hash a recording keeps, to compare an actor that is driven from it. More than
+   * `inspect` where that leaves something out; plain data.
+   */
+  recordedState(): unknown {
+    return this.inspect();
+  }
+
   /** How the inspector's tree shows the actor. */
   nodeKind(): NodeKind {
     return "actor";

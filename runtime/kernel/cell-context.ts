@@ -2,10 +2,9 @@
 
 import type { Capabilities, Clock, Log, Random, Timer } from "../capabilities.ts";
 import type { TraceContext } from "../observe/trace.ts";
-import type { Actor } from "./actor.ts";
 import { type AskOptions, ask, askDeadline_ms, askWith } from "./ask.ts";
 import type { Cell } from "./cell.ts";
-import type { ActorSystem, Context } from "./context.ts";
+import type { ActorSystem, Context, Make } from "./context.ts";
 import type { AskError } from "./errors.ts";
 import { type ExitReason, normal, shutdown } from "./exit-reason.ts";
 import type { Message, ReplyTo } from "./message.ts";
@@ -52,10 +51,10 @@ export class CellContext implements Context<Message> {
     return this.cell.current?.trace;
   }
 
-  spawn<N extends Message>(make: () => Actor<N>, options: SpawnOptions): Ref<N> {
+  spawn<N extends Message>(make: Make<N>, options: SpawnOptions): Ref<N> {
     return this.cell.spawnChild(make, options);
   }
-  async spawnReady<N extends Message>(make: () => Actor<N>, options: SpawnOptions) {
+  async spawnReady<N extends Message>(make: Make<N>, options: SpawnOptions) {
     const child = this.cell.spawnChild(make, options);
     await child.ready();
     return child as Ref<N>;

@@ -41,6 +41,7 @@ import { SpawnRefused, StartError } from "./errors.ts";
 import { crashOf, describeExit, type ExitReason, killed, noproc, shutdown } from "./exit-reason.ts";
 import { defaultMailbox, Mailbox, type MailboxOptions } from "./mailbox.ts";
 import type { Message } from "./message.ts";
+import { type Outside, unseen } from "./outside.ts";
 import { ambient, type Meta, type Ref, TellMeta, type Watcher } from "./ref.ts";
 import { Monitor, type MonitorOwner, Relations } from "./relations.ts";
 import type { Runnable } from "./scheduler.ts";
@@ -59,6 +60,8 @@ type Signal =
   | { readonly kind: "child_ended"; readonly child: Cell; readonly started: boolean }
   /** Used by the kernel itself: `run` is called in the actor's turn. */
   | { readonly kind: "call"; readonly run: () => void };
+
+type Make = (outside: Outside) => Actor<never>;
 
 export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTarget, MonitorOwner {
   readonly role: string | undefined;
@@ -137,7 +140,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
   // ---- what the context does -----------------------------------------------------------------
 
   /** Throws SpawnRefused. A failing `init` is told by `ready`, `childEnded` or a crash report. */
-  spawnChild(make: () => Actor<never>, options: SpawnOptions, earlier?: Earlier): Cell {
+  spawnChild(make: Make, options: SpawnOptions, earlier?: Earlier): Cell {
     const { name } = options;
     checkSpawnOptions(options);
     if (this.#gate >= STOPPING) {
@@ -153,10 +156,10 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
     return child;
   }
 
-  start(make: () => Actor<never>): void {
+  start(make: Make): void {
     try {
-      const actor = make();
-      Actor.attach(actor, new CellContext(this));
+      const actor = make(unseen);
+      Actor.attach(actor, this.context());
       this.actor = actor;
       const result: unknown = actor.init();
       if (isPromise(result)) {
@@ -170,6 +173,10 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
     } catch (error) {
       this.#startFailed(error);
     }
+  }
+
+  protected context(): CellContext {
+    return new CellContext(this);
   }
 
   /** Rejects with StartError when `init` failed, or was overtaken by a stop. */

@@ -15,8 +15,12 @@ import type { AskOptions } from "./ask.ts";
 import type { AskError } from "./errors.ts";
 import type { ExitReason } from "./exit-reason.ts";
 import type { Message, ReplyTo } from "./message.ts";
+import type { Outside } from "./outside.ts";
 import type { Ref, ReplyPort } from "./ref.ts";
 import type { SpawnOptions } from "./spawn-options.ts";
+
+/** Makes a fresh actor. One that can be driven from a recording takes its options from outside. */
+export type Make<N extends Message> = (outside: Outside) => Actor<N>;
 
 export interface Context<M extends Message> {
   readonly self: Ref<M>;
@@ -32,12 +36,12 @@ export interface Context<M extends Message> {
    * Starts a child, which is stopped before this actor ends. Throws SpawnRefused: `bad_name`,
    * `name_taken`, `bad_mailbox`, or `parent_stopped` when this actor ends itself.
    */
-  spawn<N extends Message>(make: () => Actor<N>, options: SpawnOptions): Ref<N>;
+  spawn<N extends Message>(make: Make<N>, options: SpawnOptions): Ref<N>;
   /**
    * Resolves when `init` is done. Rejects with SpawnRefused as `spawn`, or with StartError when
    * `init` failed or was overtaken by a stop.
    */
-  spawnReady<N extends Message>(make: () => Actor<N>, options: SpawnOptions): Promise<Ref<N>>;
+  spawnReady<N extends Message>(make: Make<N>, options: SpawnOptions): Promise<Ref<N>>;
   /**
    * Stops this actor (no `ref`; reason normal) or a child (reason shutdown). With reason `killed`
    * its `terminate` is left out. Never throws: a `ref` that is no child of this actor is logged.
@@ -106,9 +110,9 @@ export interface ActorSystem {
   readonly metrics: Metrics;
 
   /** Starts a top-level actor. Throws SpawnRefused as `Context.spawn`. */
-  spawn<N extends Message>(make: () => Actor<N>, options: SpawnOptions): Ref<N>;
+  spawn<N extends Message>(make: Make<N>, options: SpawnOptions): Ref<N>;
   /** Rejects with SpawnRefused or StartError. */
-  spawnReady<N extends Message>(make: () => Actor<N>, options: SpawnOptions): Promise<Ref<N>>;
+  spawnReady<N extends Message>(make: Make<N>, options: SpawnOptions): Promise<Ref<N>>;
   /** Rejects with AskError; with RangeError when `deadline_ms` is not finite. */
   ask<N extends Message, K extends N["kind"]>(
     ref: Ref<N>,

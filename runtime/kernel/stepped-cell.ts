@@ -7,6 +7,7 @@ import { isPromise } from "../is-promise.ts";
 import type { Actor } from "./actor.ts";
 import { Cell } from "./cell.ts";
 import type { Message } from "./message.ts";
+import type { Outside } from "./outside.ts";
 import type { Meta } from "./ref.ts";
 
 /** `late`: after so many milliseconds. `swap`: after the next message to the same actor. */
@@ -27,24 +28,32 @@ export interface StepHook {
 const SWAP_MAX_MS = 20;
 
 export class SteppedCell extends Cell {
-  readonly #hook: StepHook;
+  readonly #hook: StepHook | undefined;
   #swapped: (() => void) | undefined = undefined;
 
-  constructor(hook: StepHook, ...of: ConstructorParameters<typeof Cell>) {
+  /** Without a hook it is a plain cell. */
+  constructor(hook: StepHook | undefined, ...of: ConstructorParameters<typeof Cell>) {
     super(...of);
     this.#hook = hook;
   }
 
-  override start(make: () => Actor<never>): void {
-    super.start(() => {
-      const actor = make();
-      this.#wrap(actor);
+  override start(make: (outside: Outside) => Actor<never>): void {
+    const hook = this.#hook;
+    if (hook === undefined) {
+      super.start(make);
+      return;
+    }
+    super.start((outside) => {
+      const actor = make(outside);
+      this.#wrap(actor, hook);
       return actor;
     });
   }
 
   override deliver(message: Message, meta: Meta | undefined): boolean {
-    const delivery = this.#hook.deliver(this.path, message);
+    const hook = this.#hook;
+    if (hook === undefined) return super.deliver(message, meta);
+    const delivery = hook.deliver(this.path, message);
     const { clock } = this.kernel.capabilities;
     switch (delivery.kind) {
       case "drop":
@@ -79,8 +88,7 @@ export class SteppedCell extends Cell {
     swapped?.();
   }
 
-  #wrap(actor: Actor<never>): void {
-    const hook = this.#hook;
+  #wrap(actor: Actor<never>, hook: StepHook): void {
     const receive = actor.receive.bind(actor) as (message: Message) => void | Promise<void>;
     const stepped = (message: Message): void | Promise<void> => {
       hook.before(this.path, message);

@@ -12,7 +12,7 @@ import { Cell } from "./cell.ts";
 import { cellOf } from "./cell-context.ts";
 import type { CellHost } from "./cell-identity.ts";
 import type { Earlier } from "./cell-state.ts";
-import type { ActorSystem, ControlAction, Counters } from "./context.ts";
+import type { ActorSystem, ControlAction, Counters, Make } from "./context.ts";
 import { Deadlines } from "./deadlines.ts";
 import { describeExit, killed, shutdown } from "./exit-reason.ts";
 import type { Message, ReplyTo } from "./message.ts";
@@ -36,7 +36,14 @@ export type SystemOptions = {
   readonly encode_every_hop?: HopCodec;
   /** For fault injection: changes messages and steps of every actor but the guardian. */
   readonly steps?: StepHook;
+  /** Writes down what comes to actors of its choice. */
+  readonly recorder?: CellRecorder;
 };
+
+/** Makes the cells of actors that are recorded; undefined: not this one. */
+export interface CellRecorder {
+  newCell(steps: StepHook | undefined, ...of: ConstructorParameters<typeof Cell>): Cell | undefined;
+}
 
 /** The parent of the top-level actors. */
 class Guardian extends Actor<never> {
@@ -79,6 +86,7 @@ export class System implements CellHost {
 
   readonly #hop_codec: HopCodec | undefined;
   readonly #steps: StepHook | undefined;
+  readonly #recorder: CellRecorder | undefined;
   #scheduler: Scheduler;
   /** In the scheduler's place while somebody watches. */
   #times: TurnTimes | undefined = undefined;
@@ -94,6 +102,7 @@ export class System implements CellHost {
     this.deadlines = new Deadlines(options.capabilities.clock);
     this.#hop_codec = options.encode_every_hop;
     this.#steps = options.steps;
+    this.#recorder = options.recorder;
     const { clock } = options.capabilities;
     this.dead_letters = new DeadLetters(clock);
     this.#scheduler = options.scheduler ?? new MicrotaskScheduler(() => clock.now_ms());
@@ -115,6 +124,8 @@ export class System implements CellHost {
 
   newCell(parent: Cell, options: SpawnOptions, earlier: Earlier | undefined): Cell {
     const steps = this.#steps;
+    const recorded = this.#recorder?.newCell(steps, this, parent, options, earlier);
+    if (recorded !== undefined) return recorded;
     if (steps !== undefined) return new SteppedCell(steps, this, parent, options, earlier);
     const codec = this.#hop_codec;
     if (codec !== undefined) return new EncodingCell(codec, this, parent, options, earlier);
@@ -161,14 +172,11 @@ export class System implements CellHost {
 
   // ---- for everyone --------------------------------------------------------------------------
 
-  spawn<N extends Message>(make: () => Actor<N>, options: SpawnOptions): Ref<N> {
+  spawn<N extends Message>(make: Make<N>, options: SpawnOptions): Ref<N> {
     return this.#guardian.spawnChild(make, options);
   }
 
-  async spawnReady<N extends Message>(
-    make: () => Actor<N>,
-    options: SpawnOptions,
-  ): Promise<Ref<N>> {
+  async spawnReady<N extends Message>(make: Make<N>, options: SpawnOptions): Promise<Ref<N>> {
     const cell = this.#guardian.spawnChild(make, options);
     await cell.ready();
     return cell;

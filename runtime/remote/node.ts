@@ -322,6 +322,13 @@ export class RemoteNode implements ConnectionHost, PeerSource {
 }
 
 const nodes = new WeakMap<ActorSystem, RemoteNode>();
+/** Systems that stand for another one before an actor, and the node that it sees there. */
+const stands = new WeakMap<ActorSystem, () => RemoteNode | undefined>();
+
+/** For a recorder: what actors do with that system's node goes through `node`. */
+export function standFor(system: ActorSystem, node: () => RemoteNode | undefined): void {
+  stands.set(system, node);
+}
 
 /** Throws TransportError when `listen` is taken or no address. */
 export async function joinNode(system: ActorSystem, options: RemoteOptions): Promise<RemoteNode> {
@@ -339,17 +346,17 @@ export async function joinNode(system: ActorSystem, options: RemoteOptions): Pro
 
 /** The node of a system, when it joined. */
 export function nodeOf(system: ActorSystem): RemoteNode | undefined {
-  return nodes.get(system);
+  return nodes.get(system) ?? stands.get(system)?.();
 }
 
 /** See RemoteNode.isAway; false for actors of this process. */
 export function isAway(system: ActorSystem, ref: Ref): boolean {
-  return nodes.get(system)?.isAway(ref.address.node) ?? false;
+  return nodeOf(system)?.isAway(ref.address.node) ?? false;
 }
 
 /** The reference in a message. Local actors are found also if the system joined no node. */
 export function refOf<M extends Message>(system: ActorSystem, wire: WireRef): Ref<M> {
-  const node = nodes.get(system);
+  const node = nodeOf(system);
   if (node !== undefined) return node.ref(wire);
   const local = wire.node === system.node ? localActor(system, addressOf(wire)) : undefined;
   if (local !== undefined) return local;
@@ -366,6 +373,7 @@ function localActor(system: ActorSystem, address: Address): Ref<Message> | undef
 /** The wire form of a reference, as the actors of `system` hand it out. */
 export function wireOf(system: ActorSystem, ref: Ref): WireRef {
   const { node, path, incarnation } = ref.address;
-  const reached = ref instanceof RemoteRef ? ref.node_address : nodes.get(system)?.address;
+  const { node_address } = ref as Ref & { readonly node_address?: string };
+  const reached = node_address ?? nodeOf(system)?.address;
   return { node, path, incarnation: incarnationBytes(incarnation), address: reached ?? "" };
 }

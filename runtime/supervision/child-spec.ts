@@ -7,6 +7,7 @@ import type { Actor } from "../kernel/actor.ts";
 import { BadSupervisorSpec } from "../kernel/errors.ts";
 import type { ExitReason } from "../kernel/exit-reason.ts";
 import type { MailboxOptions } from "../kernel/mailbox.ts";
+import type { Outside } from "../kernel/outside.ts";
 import { DEFAULT_SHUTDOWN_MS, type Shutdown } from "../kernel/spawn-options.ts";
 
 /**
@@ -19,7 +20,7 @@ export type ChildSpec = {
   /** Its name among its siblings, and the last part of its path. */
   readonly id: string;
   /** Makes a fresh actor for every life. */
-  readonly start: () => Actor<never>;
+  readonly start: (outside: Outside) => Actor<never>;
   /** permanent */
   readonly restart?: RestartType;
   /** 5,000 ms for workers, infinity for supervisors: a bound there would race with its children. */
