@@ -1,11 +1,7 @@
 /** The recording of this process, as its settings want it: all, or nothing at no cost. */
 import type { Capabilities } from "../runtime/capabilities.ts";
 import type { SystemOptions } from "../runtime/kernel/system.ts";
-import {
-  openRecorder,
-  type Recorder,
-  type RecordSettings,
-} from "../runtime/observe/record/recorder.ts";
+import type { RecordSettings } from "../runtime/observe/record/recorder.ts";
 import type { Transport } from "../runtime/transport/transport.ts";
 import type { Settings } from "./settings/settings.ts";
 
@@ -35,7 +31,9 @@ export async function openRecording(
   if (settings === undefined) {
     return { options: {}, transports: (of) => of, close: async () => {} };
   }
-  const recorder: Recorder = await openRecorder(settings, process, capabilities);
+  // Loaded by who records.
+  const { openRecorder } = await import("../runtime/observe/record/recorder.ts");
+  const recorder = await openRecorder(settings, process, capabilities);
   return {
     options: { recorder },
     transports: (of) => recorder.transports(of),

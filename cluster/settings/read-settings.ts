@@ -69,7 +69,8 @@ export function readSettings(
   const { given: own, filed } = settings.frontend.keys;
   const warnings = environmentWarnings(env, own.length + filed.length === 0);
   const isGiven = (name: FlagName) => layers.some((layer) => layer[name] !== undefined);
-  return { kind: "run", settings, warnings: [...warnings, ...routerWarnings(settings, isGiven)] };
+  const more = [...routerWarnings(settings, isGiven), ...recordWarnings(settings)];
+  return { kind: "run", settings, warnings: [...warnings, ...more] };
 }
 
 function templateOf(path: string, text: string) {
@@ -96,6 +97,11 @@ function checkTls(
     throw new SettingsError(`--tls-cert-path, --tls-key-path: ${errorText(error)}`);
   }
 }
+
+const recordWarnings = ({ record_dir }: Settings): readonly string[] =>
+  record_dir === ""
+    ? []
+    : [`--record: prompts and answers of all requests are written to ${record_dir}`];
 
 /** Not an error, as a policy is often changed while the rest of a file stays. */
 function routerWarnings(

@@ -89,7 +89,7 @@ async function contentOf(path: string, files: Files) {
 export type RecordedLife = {
   readonly header: RecordHeader;
   readonly actor: RecordActor;
-  /** Without a gap from the first one on. */
+  /** Without a hole from the first one on. */
   readonly turns: readonly RecordTurn[];
   /** Turns behind a hole, which cannot be used. */
   readonly behind_hole: number;
@@ -124,7 +124,8 @@ function lifeOf(
   actor: RecordActor,
   all: readonly RecordTurn[],
 ): RecordedLife {
-  const whole = all.findIndex((turn, index) => turn.number !== index);
-  const turns = whole < 0 ? all : all.slice(0, whole);
+  const from = all[0]?.number ?? 0;
+  const hole = all.findIndex((turn, index) => turn.number !== from + index);
+  const turns = hole < 0 ? all : all.slice(0, hole);
   return { header, actor, turns, behind_hole: all.length - turns.length };
 }

@@ -72,6 +72,8 @@ export class RecordedCell extends SteppedCell {
     actor.init = () => this.#during(actor, init);
     const receive = actor.receive.bind(actor) as (message: Message) => void | Promise<void>;
     (actor as { receive: Handler }).receive = (message: Message) => {
+      // Called by the actor itself, in a turn that has begun.
+      if (session.live) return receive(message);
       session.beginMessage(message, this.current);
       return this.#during(actor, () => receive(message));
     };
@@ -87,6 +89,7 @@ export class RecordedCell extends SteppedCell {
     const bound = method.bind(actor);
     const session = this.#session;
     (actor as Record<N, Handler>)[name] = (signal: unknown) => {
+      if (session.live) return bound(signal as never);
       session.begin(turnOf[name], name);
       if (signal !== undefined) session.value(signal);
       return this.#during(actor, () => bound(signal as never));

@@ -28,6 +28,7 @@ import { CodecTable, protoCodecs } from "../../../runtime/codec.ts";
 import type { Snapshot } from "../../../runtime/kernel/actor.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import { type ActorSystem, createSystem } from "../../../runtime/kernel/system.ts";
+import { openRecorder, type Recorder } from "../../../runtime/observe/record/recorder.ts";
 import { joinNode, type RemoteNode, refOf, wireOf } from "../../../runtime/remote/node.ts";
 import { countingIds, forkRandom } from "../../../runtime/simulation/random.ts";
 import type { Simulation } from "../../../runtime/simulation/simulation.ts";
@@ -67,6 +68,8 @@ export type ClusterOptions = {
   readonly network?: Partial<MemoryNetworkOptions>;
   /** What goes wrong inside of the fronts. */
   readonly faults?: readonly FaultRule[];
+  /** Where the fronts record, below /record. */
+  readonly record?: Files;
 };
 
 type Node = {
@@ -87,6 +90,7 @@ export class AnswerCluster {
   readonly registry: FakeRegistry;
   /** The live ones, by name. */
   readonly workers = new Map<string, WorkerNode>();
+  readonly recorders = new Map<string, Recorder>();
   /** The first of them. */
   front!: FrontNode;
   start!: StartAnswer;
@@ -165,7 +169,7 @@ export class AnswerCluster {
       ...owners,
       ...(policy === undefined ? {} : { policy }),
     };
-    return system.spawn(() => routerOf(options), { name: "router" });
+    return system.spawn((outside) => routerOf(options, outside), { name: "router" });
   }
 
   #watchRouters: WatchRouters = (listener) => {
@@ -295,10 +299,32 @@ export class AnswerCluster {
             ),
           }
         : {};
-    const system = createSystem({ node: name, capabilities, scheduler, ...steps });
-    const transports = [memoryTransport(net, limits)];
+    const recorder = await this.#recorderOf(name, capabilities);
+    const recorded = recorder === undefined ? {} : { recorder };
+    const system = createSystem({ node: name, capabilities, scheduler, ...steps, ...recorded });
+    const plain = [memoryTransport(net, limits)];
+    const transports = recorder?.transports(plain) ?? plain;
     const remote = await joinNode(system, { transports, codecs, listen: `memory:${name}` });
     return { system, net, remote };
+  }
+
+  async #recorderOf(name: string, capabilities: Capabilities): Promise<Recorder | undefined> {
+    const { record: files } = this.#options;
+    if (files === undefined || !name.startsWith("front")) return undefined;
+    const settings = {
+      folder: "/record",
+      bytes_max: 2 ** 30,
+      actors: "/router,stream",
+      version: "sim",
+    };
+    const spawn = { pid: 1 } as Spawn;
+    const recorder = await openRecorder(
+      settings,
+      { node: name, role: "frontend" },
+      { ...capabilities, files, spawn },
+    );
+    this.recorders.set(name, recorder);
+    return recorder;
   }
 }
 

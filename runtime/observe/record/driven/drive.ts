@@ -4,13 +4,18 @@ import type { Message } from "../../../kernel/message.ts";
 import type { Outside } from "../../../kernel/outside.ts";
 import { stateText } from "../actor-session.ts";
 import type { RecordedLife } from "../read-folder.ts";
-import { type RecordTurn, type Turn, turns } from "../record-format.ts";
+import { type RecordActor, type RecordTurn, type Turn, turns } from "../record-format.ts";
 import { hashOf, hexOf } from "../state-hash.ts";
 import { DrivenWorld } from "./driven-world.ts";
 
 /** Makes an actor whose options come from `outside`. */
 export type Recipe = (outside: Outside) => Actor<never>;
 export type Recipes = Readonly<Record<string, Recipe>>;
+
+/** Told in one line. */
+export class NotDriven extends Error {
+  override readonly name = "NotDriven";
+}
 
 export type DrivenTurn = {
   readonly number: number;
@@ -40,28 +45,34 @@ export type Driven = {
   readonly state: unknown;
 };
 
-/** Why this life cannot be driven; undefined: it can. */
-export function whyNot({ actor, turns: all, behind_hole }: RecordedLife, recipes: Recipes) {
-  if (actor.recipe === "") return "what it is made of is not data: it has no recipe";
-  if (!Object.hasOwn(recipes, actor.recipe)) return `this program has no recipe "${actor.recipe}"`;
-  if (all.length === 0) {
-    return behind_hole > 0
-      ? "its beginning is not in the recording any more; a larger --record-bytes keeps more"
-      : "it has no turns";
+/**
+ * Why an actor cannot be driven through these turns, the first that there are of it. Undefined: it
+ * can, as far as they go without a hole.
+ */
+export function whyNot(
+  { recipe }: RecordActor,
+  all: readonly RecordTurn[],
+  recipes: Recipes,
+): string | undefined {
+  if (recipe === "") return "what it is made of is no data";
+  if (!Object.hasOwn(recipes, recipe)) return `this program has no recipe "${recipe}"`;
+  const [first] = all;
+  if (first === undefined) return "it has no turns";
+  if (first.number > 0) {
+    return "its beginning is not in the recording any more: a larger --record-bytes keeps more";
   }
-  const gap = all.find((turn) => turn.gap !== "")?.gap;
-  return gap === undefined ? undefined : gap;
+  return all.find(({ gap }) => gap !== "")?.gap;
 }
 
-/** `until`: the last turn. Throws when `whyNot` has something to say. */
+/** `until`: the last turn. Throws NotDriven with the reason of `whyNot`. */
 export function drive(
   life: RecordedLife,
   recipes: Recipes,
   until = Number.POSITIVE_INFINITY,
   seen: (turn: DrivenTurn) => void = () => {},
 ): Driven {
-  const why = whyNot(life, recipes);
-  if (why !== undefined) throw new Error(why);
+  const why = whyNot(life.actor, life.turns, recipes);
+  if (why !== undefined) throw new NotDriven(why);
   const world = new DrivenWorld(life);
   const make = recipes[life.actor.recipe] as Recipe;
   const run = new DrivenRun(world, make);
