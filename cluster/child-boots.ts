@@ -3,7 +3,7 @@ import type { WorkerRole } from "../proto/index.ts";
 import type { Boot, FrontendBoot, KvBoot, RouterBoot, WorkerBoot } from "./boot.ts";
 import type { FoundModel } from "./found-models.ts";
 import type { Machine } from "./machine.ts";
-import { recordOf } from "./recording.ts";
+import { recordOf } from "./recording/recording.ts";
 import { kvFolder } from "./settings/kv-folder.ts";
 import type { Settings } from "./settings/settings.ts";
 import { templateFor } from "./settings/template-settings.ts";

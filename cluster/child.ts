@@ -24,7 +24,7 @@ import { codecs } from "./codecs.ts";
 import { Discovery, keepersAndWorkers, keepersToo, keys, onlyLiveness } from "./discovery.ts";
 import { keepRegistered } from "./keep-registered.ts";
 import { wiresOf } from "./machine.ts";
-import { openRecording } from "./recording.ts";
+import { openRecording } from "./recording/recording.ts";
 import type { Role, RoleParts } from "./roles/role.ts";
 
 export type ChildWorld = {

@@ -39,7 +39,7 @@ import { inspectorOptions } from "./inspector/inspector-options.ts";
 import { keepRegistered } from "./keep-registered.ts";
 import { limitsSpecs } from "./keys/limits-spec.ts";
 import { joinCluster, type Machine, registryOf, tellEnds, wiresOf } from "./machine.ts";
-import { openRecording, type Recording, recordOf } from "./recording.ts";
+import { openRecording, type Recording, recordOf } from "./recording/recording.ts";
 import { checkKvFolder } from "./settings/kv-folder.ts";
 import type { Settings } from "./settings/settings.ts";
 import { hasWorkers, workersText } from "./settings/worker-counts.ts";

@@ -11,9 +11,9 @@
 import { ProcessInspector } from "../actors/inspector/inspector.ts";
 import { deskOf, type RouterOptions, routerOf } from "../actors/router/router.ts";
 import type { RouterMessage } from "../proto/index.ts";
-import { unseen } from "../runtime/kernel/outside.ts";
 import type { Ref } from "../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../runtime/kernel/system.ts";
+import { unseen } from "../runtime/outside.ts";
 import type { ChildSpec, SupervisorSpec } from "../runtime/supervision/child-spec.ts";
 import { routerPaths } from "./paths.ts";
 

@@ -90,7 +90,7 @@ const exempt: Readonly<Record<string, string>> = {
   "cluster/top/top.ts": "a command: reads its flags and prints",
   "cluster/top/feed.ts": "a command's: reads a running cluster's inspector",
   "cluster/top/terminal.ts": "a command's: draws on the terminal",
-  "cluster/replay-envelopes.ts": "a command: reads a recording",
+  "cluster/recording/replay-envelopes.ts": "a command: reads a recording",
 };
 
 /** Files that import one another, types included, and why they may. All others form no circle. */

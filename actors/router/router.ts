@@ -10,7 +10,7 @@
  */
 import type { RouterMessage } from "../../proto/index.ts";
 import type { Actor } from "../../runtime/kernel/actor.ts";
-import { type Outside, unseen } from "../../runtime/kernel/outside.ts";
+import { type Outside, unseen } from "../../runtime/outside.ts";
 import { KvRouter } from "./kv-router.ts";
 import { LoadRouter } from "./load-router.ts";
 import { RouterDesk, type RouterDeskOptions } from "./router-desk.ts";

@@ -3,7 +3,7 @@
  * end. It asks the router for a plan, sends Generate to the worker, takes token batches,
  * checks their indices, turns them into text and hands the text to the sink of the HTTP door.
  */
-import type { Outside } from "../../runtime/kernel/outside.ts";
+import type { Outside } from "../../runtime/outside.ts";
 import { type StreamParts, streamOf } from "./stream-actor.ts";
 
 export { ROUTER_AGAIN_MS, ROUTER_ASKS, refusalsElsewhere, WORKERS_ASKED } from "./elsewhere.ts";

@@ -16,6 +16,7 @@
  */
 
 import { isPromise } from "../is-promise.ts";
+import { type Outside, unseen } from "../outside.ts";
 import { SlotMap } from "../slot-map.ts";
 import { Actor, type ChildEnded, type Snapshot } from "./actor.ts";
 import { ActorTimers } from "./actor-timers.ts";
@@ -41,7 +42,6 @@ import { SpawnRefused, StartError } from "./errors.ts";
 import { crashOf, describeExit, type ExitReason, killed, noproc, shutdown } from "./exit-reason.ts";
 import { defaultMailbox, Mailbox, type MailboxOptions } from "./mailbox.ts";
 import type { Message } from "./message.ts";
-import { type Outside, unseen } from "./outside.ts";
 import { ambient, type Meta, type Ref, TellMeta, type Watcher } from "./ref.ts";
 import { Monitor, type MonitorOwner, Relations } from "./relations.ts";
 import type { Runnable } from "./scheduler.ts";
@@ -175,7 +175,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
     }
   }
 
-  protected context(): CellContext {
+  context(): CellContext {
     return new CellContext(this);
   }
 

@@ -10,12 +10,12 @@ import type { Metrics } from "../observe/metrics.ts";
 import type { TraceContext } from "../observe/trace.ts";
 import type { Shown, Snapshot, TreeNode } from "../observe/tree.ts";
 import type { TurnTimes } from "../observe/turn-times.ts";
+import type { Outside } from "../outside.ts";
 import type { Actor } from "./actor.ts";
 import type { AskOptions } from "./ask.ts";
 import type { AskError } from "./errors.ts";
 import type { ExitReason } from "./exit-reason.ts";
 import type { Message, ReplyTo } from "./message.ts";
-import type { Outside } from "./outside.ts";
 import type { Ref, ReplyPort } from "./ref.ts";
 import type { SpawnOptions } from "./spawn-options.ts";
 

@@ -4,10 +4,10 @@
  */
 
 import { isPromise } from "../is-promise.ts";
+import type { Outside } from "../outside.ts";
 import type { Actor } from "./actor.ts";
 import { Cell } from "./cell.ts";
 import type { Message } from "./message.ts";
-import type { Outside } from "./outside.ts";
 import type { Meta } from "./ref.ts";
 
 /** `late`: after so many milliseconds. `swap`: after the next message to the same actor. */

@@ -7,8 +7,8 @@ import type { Actor } from "../kernel/actor.ts";
 import { BadSupervisorSpec } from "../kernel/errors.ts";
 import type { ExitReason } from "../kernel/exit-reason.ts";
 import type { MailboxOptions } from "../kernel/mailbox.ts";
-import type { Outside } from "../kernel/outside.ts";
 import { DEFAULT_SHUTDOWN_MS, type Shutdown } from "../kernel/spawn-options.ts";
+import type { Outside } from "../outside.ts";
 
 /**
  * permanent: always restarted. transient: restarted unless it ended `normal` or `shutdown`.

@@ -7,9 +7,9 @@ import { Actor } from "../../kernel/actor.ts";
 import type { Cell } from "../../kernel/cell.ts";
 import type { CellContext } from "../../kernel/cell-context.ts";
 import type { Message } from "../../kernel/message.ts";
-import type { Outside } from "../../kernel/outside.ts";
 import type { Meta } from "../../kernel/ref.ts";
 import { type StepHook, SteppedCell } from "../../kernel/stepped-cell.ts";
+import type { Outside } from "../../outside.ts";
 import { nodeOf } from "../../remote/node.ts";
 import { incarnationBytes } from "../../remote/wire.ts";
 import { ActorSession } from "./actor-session.ts";
@@ -61,7 +61,7 @@ export class RecordedCell extends SteppedCell {
     );
   }
 
-  protected override context(): CellContext {
+  override context(): CellContext {
     return new RecordedContext(this, this.#session);
   }
 

@@ -1,4 +1,4 @@
-/** The context of a recorded actor: what it reads is written down, and what comes back is a turn. */
+/** The context of a recorded actor: what it reads is written down, what comes back is a turn. */
 import type { Capabilities, Clock, Random, Timer } from "../../capabilities.ts";
 import type { Actor } from "../../kernel/actor.ts";
 import type { AskOptions } from "../../kernel/ask.ts";

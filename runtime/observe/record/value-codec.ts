@@ -1,7 +1,7 @@
 /**
- * Values of one process as bytes: plain data with all numbers, typed arrays, maps and sets, actors'
- * references and errors. Functions and objects of classes have no bytes; the writer says so by name,
- * and the reader makes stand-ins.
+ * Values of one process as bytes: plain data with all numbers, typed arrays, maps and sets,
+ * actors' references and errors. Functions and objects of classes have no bytes; the writer says so
+ * by name, and the reader makes stand-ins.
  */
 import type { Reader, Writer } from "../../codec.ts";
 import { AskError, type AskErrorCode } from "../../kernel/errors.ts";

@@ -1,4 +1,4 @@
-/** The files that a process records into: they rotate, stay within their bound, and count losses. */
+/** The files that a process records into: they rotate, keep to their bound, and count losses. */
 import { expect, test } from "bun:test";
 import { PROTOCOL_VERSION } from "../../../proto/index.ts";
 import type { Files } from "../../../runtime/capabilities.ts";

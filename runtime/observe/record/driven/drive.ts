@@ -1,7 +1,7 @@
 /** Drives one actor through its recorded turns and compares what it does and becomes. */
 import { Actor } from "../../../kernel/actor.ts";
 import type { Message } from "../../../kernel/message.ts";
-import type { Outside } from "../../../kernel/outside.ts";
+import type { Outside } from "../../../outside.ts";
 import { stateText } from "../actor-session.ts";
 import type { RecordedLife } from "../read-folder.ts";
 import { type RecordActor, type RecordTurn, type Turn, turns } from "../record-format.ts";

@@ -1,9 +1,9 @@
 /** The recording of this process, as its settings want it: all, or nothing at no cost. */
-import type { Capabilities } from "../runtime/capabilities.ts";
-import type { SystemOptions } from "../runtime/kernel/system.ts";
-import type { RecordSettings } from "../runtime/observe/record/recorder.ts";
-import type { Transport } from "../runtime/transport/transport.ts";
-import type { Settings } from "./settings/settings.ts";
+import type { Capabilities } from "../../runtime/capabilities.ts";
+import type { SystemOptions } from "../../runtime/kernel/system.ts";
+import type { RecordSettings } from "../../runtime/observe/record/recorder.ts";
+import type { Transport } from "../../runtime/transport/transport.ts";
+import type { Settings } from "../settings/settings.ts";
 
 export type Recording = {
   /** For the process's system. */
@@ -32,7 +32,7 @@ export async function openRecording(
     return { options: {}, transports: (of) => of, close: async () => {} };
   }
   // Loaded by who records.
-  const { openRecorder } = await import("../runtime/observe/record/recorder.ts");
+  const { openRecorder } = await import("../../runtime/observe/record/recorder.ts");
   const recorder = await openRecorder(settings, process, capabilities);
   return {
     options: { recorder },

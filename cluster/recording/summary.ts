@@ -76,18 +76,18 @@ async function summaryOf(
   recipes: Recipes,
 ): Promise<ProcessSummary> {
   const known = new Map<number, Known>();
-  const process = {
+  const found = {
     ...{ header, files: names.length, first_ms: header.now_ms, last_ms: header.now_ms },
     ...{ received: new Map(), sent: new Map(), dropped: 0 },
   };
   const saw = (at_ms: number): void => {
-    process.last_ms = Math.max(process.last_ms, at_ms);
+    found.last_ms = Math.max(found.last_ms, at_ms);
   };
   for (const name of names) {
     for (const { frame, actor, turn, dropped } of await folder.read(name)) {
       if (frame !== undefined) {
         saw(frame.at_ms);
-        countFrame(frame, frame.out ? process.sent : process.received);
+        countFrame(frame, frame.out ? found.sent : found.received);
       }
       if (actor !== undefined && !known.has(actor.actor)) known.set(actor.actor, begun(actor));
       if (turn !== undefined) {
@@ -95,11 +95,11 @@ async function summaryOf(
         const one = known.get(turn.actor);
         if (one !== undefined) addTurn(one, turn, recipes);
       }
-      process.dropped += dropped?.records ?? 0;
+      found.dropped += dropped?.records ?? 0;
     }
   }
   const actors = [...known.values()].map(({ summary }) => summary);
-  return { ...process, actors: actors.filter(({ turns }) => turns > 0) };
+  return { ...found, actors: actors.filter(({ turns }) => turns > 0) };
 }
 
 function begun(actor: RecordActor): Known {

@@ -3,18 +3,18 @@
  * driven from the recording: they read the same, do the same and become the same.
  */
 import { expect, test } from "bun:test";
-import { recipes } from "../../cluster/replay/recipes.ts";
-import { type Driven, drive } from "../../runtime/observe/record/driven/drive.ts";
-import { livesOf, openFolder } from "../../runtime/observe/record/read-folder.ts";
-import { pickIndex } from "../../runtime/simulation/random.ts";
-import { Simulation } from "../../runtime/simulation/simulation.ts";
+import { recipes } from "../../../cluster/recording/recipes.ts";
+import { type Driven, drive } from "../../../runtime/observe/record/driven/drive.ts";
+import { livesOf, openFolder } from "../../../runtime/observe/record/read-folder.ts";
+import { pickIndex } from "../../../runtime/simulation/random.ts";
+import { Simulation } from "../../../runtime/simulation/simulation.ts";
 import {
   AnswerCluster,
   type ClusterOptions,
   startRecorded,
-} from "../support/worlds/answer-cluster.ts";
-import { answerRequest, RecordingSink } from "../support/worlds/recorded-answer.ts";
-import { memoryFiles } from "./world/files.ts";
+} from "../../support/worlds/answer-cluster.ts";
+import { answerRequest, RecordingSink } from "../../support/worlds/recorded-answer.ts";
+import { memoryFiles } from "../world/files.ts";
 
 const REQUESTS = 40;
 

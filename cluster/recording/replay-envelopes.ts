@@ -3,19 +3,19 @@
  * one actor from it and says whether it becomes what it was.
  */
 import { parseArgs } from "node:util";
-import { errorText } from "../runtime/error-text.ts";
-import { drive, NotDriven } from "../runtime/observe/record/driven/drive.ts";
+import { errorText } from "../../runtime/error-text.ts";
+import { drive, NotDriven } from "../../runtime/observe/record/driven/drive.ts";
 import {
   livesOf,
   openFolder,
   type RecordedFolder,
   RecordingError,
-} from "../runtime/observe/record/read-folder.ts";
-import { realFiles } from "../runtime/real/files.ts";
-import { recipes } from "./replay/recipes.ts";
-import { summarise } from "./replay/summary.ts";
-import { drivenLines, summaryLines, turnLines } from "./replay/tell.ts";
-import { SettingsError } from "./settings/settings-error.ts";
+} from "../../runtime/observe/record/read-folder.ts";
+import { realFiles } from "../../runtime/real/files.ts";
+import { SettingsError } from "../settings/settings-error.ts";
+import { recipes } from "./recipes.ts";
+import { summarise } from "./summary.ts";
+import { drivenLines, summaryLines, turnLines } from "./tell.ts";
 
 const HELP = `bun run replay-envelopes DIR [--all]
 bun run replay-envelopes DIR --actor NODE/PATH [--life N] [--until TURN] [--verbose]
