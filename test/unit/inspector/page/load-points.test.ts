@@ -8,6 +8,7 @@ import {
   seriesOf,
   shownSince,
   summaryOf,
+  wholeHour,
   withPoint,
 } from "../../../../actors/inspector/page/views/load/load-points.ts";
 
@@ -29,6 +30,15 @@ test("points are an hour in the order of time", () => {
 test("what came live while the hour was fetched goes behind it, once", () => {
   const live = [point(2_000), point(3_000)];
   expect(times(joined([point(1_000), point(2_000)], live))).toEqual([1_000, 2_000, 3_000]);
+});
+
+test("where smaller steps are known they stand in the place of larger ones", () => {
+  const points = [point(0), point(60_000), point(120_000)];
+  const recent = { interval_ms: 5_000, points: [point(100_000), point(105_000), point(125_000)] };
+  const page = { interval_ms: 60_000, points };
+  expect(times(wholeHour({ ...page, recent }))).toEqual([0, 60_000, 100_000, 105_000, 125_000]);
+  expect(times(wholeHour(page))).toEqual(times(points));
+  expect(times(wholeHour({ ...page, recent: { ...recent, points: [] } }))).toEqual(times(points));
 });
 
 test("the last minutes are those before the newest point", () => {

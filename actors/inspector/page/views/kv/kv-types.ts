@@ -34,7 +34,17 @@ export type KvMap = {
   }[];
 };
 
+export type PrefixPage = {
+  readonly nodes: readonly PrefixNode[];
+  readonly models?: readonly {
+    readonly model: string;
+    /** Prompts that were looked at. */
+    readonly prompts: number;
+  }[];
+};
+
 export type PrefixNode = {
+  readonly model?: string;
   readonly hash: string;
   readonly parent: string | null;
   readonly blocks: number;

@@ -7,7 +7,7 @@ import type { ViewProps } from "../view.ts";
 import { BlockMap } from "./block-map-canvas.tsx";
 import "./kv.css";
 import { useAsked } from "../shared/use-asked.ts";
-import type { KvMap, KvPage, KvTier, KvWorker, PrefixNode } from "./kv-types.ts";
+import type { KvMap, KvPage, KvTier, KvWorker, PrefixPage } from "./kv-types.ts";
 import { Prefixes } from "./prefixes.tsx";
 
 const MAP_EVERY_MS = 2_000;
@@ -18,10 +18,7 @@ export function KvView(_: ViewProps) {
   const live = useTopic<KvPage>("kv");
   const asked = useAsked<KvPage>(live === undefined ? "/api/kv" : undefined, PAGE_EVERY_MS);
   const workers = (live ?? asked.answer)?.workers;
-  const prefixes = useAsked<{ nodes: readonly PrefixNode[] }>(
-    "/api/kv/prefixes",
-    PREFIXES_EVERY_MS,
-  );
+  const prefixes = useAsked<PrefixPage>("/api/kv/prefixes", PREFIXES_EVERY_MS);
   return (
     <div class="view kv">
       <div class="view-head">
@@ -43,7 +40,7 @@ export function KvView(_: ViewProps) {
           <Maps workers={workers} />
         </>
       )}
-      <Prefixes nodes={prefixes.answer?.nodes} failure={prefixes.failure} />
+      <Prefixes page={prefixes.answer} failure={prefixes.failure} />
     </div>
   );
 }
@@ -119,8 +116,14 @@ function Tiers({ workers }: { workers: readonly KvWorker[] }) {
   );
 }
 
+const usedBy = ({ tiers }: KvWorker): number => tiers.reduce((sum, { used }) => sum + used, 0);
+
+const fullest = (workers: readonly KvWorker[]): string =>
+  workers.toSorted((a, b) => usedBy(b) - usedBy(a))[0]?.worker ?? "";
+
 function Maps({ workers }: { workers: readonly KvWorker[] }) {
-  const [wanted, want] = useState("");
+  // Where there is most to see, until the reader chooses.
+  const [wanted, want] = useState(() => fullest(workers));
   const names = workers.map(({ worker }) => worker);
   const chosen = names.includes(wanted) ? wanted : (names[0] ?? "");
   const path = `/api/kv/map?worker=${encodeURIComponent(chosen)}`;

@@ -3,25 +3,26 @@ import { useState } from "preact/hooks";
 import { Button } from "../../ui/button.tsx";
 import { count } from "../../ui/format.ts";
 import { Bar, Empty, Panel } from "../../ui/parts.tsx";
-import type { PrefixNode } from "./kv-types.ts";
+import type { PrefixPage } from "./kv-types.ts";
 import { hottest, type PrefixLine, prefixLines } from "./prefix-tree.ts";
 
 type PrefixesProps = {
-  readonly nodes: readonly PrefixNode[] | undefined;
+  readonly page: PrefixPage | undefined;
   readonly failure: string | undefined;
 };
 
-export function Prefixes({ nodes, failure }: PrefixesProps) {
+export function Prefixes({ page, failure }: PrefixesProps) {
+  const { nodes = [], models = [] } = page ?? {};
   const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
   const toggle = (hash: string) => {
     const next = new Set(closed);
     if (!next.delete(hash)) next.add(hash);
     setClosed(next);
   };
-  const most = hottest(nodes ?? []);
-  const lines = prefixLines(nodes ?? [], closed);
+  const most = hottest(nodes);
+  const lines = prefixLines(nodes, closed);
   return (
-    <Panel title="Hottest prefixes">
+    <Panel title="Hottest prefixes" actions={<span class="soft">{lookedAt(models)}</span>}>
       {lines.length === 0 ? (
         <Empty icon="tree" title={failure === undefined ? "No prefix yet" : "No answer"}>
           {failure ??
@@ -43,6 +44,12 @@ export function Prefixes({ nodes, failure }: PrefixesProps) {
     </Panel>
   );
 }
+
+const lookedAt = (models: NonNullable<PrefixPage["models"]>): string =>
+  models.map(({ model, prompts }) => `${model}: of ${count(prompts)} prompts`).join(", ");
+
+const blocksText = (blocks: number): string =>
+  blocks === 1 ? "1 block" : `${count(blocks)} blocks`;
 
 type LineProps = {
   readonly line: PrefixLine;
@@ -77,10 +84,9 @@ function Line({ line, most, open, onToggle }: LineProps) {
       <Bar share={most === 0 ? 0 : node.hits / most} label={`${count(node.hits)} hits`} />
       <span class="hits">{`${count(node.hits)} hits`}</span>
       <span class="soft">
-        {depth === 0
-          ? `${count(blocks)} blocks`
-          : `${count(node.blocks)} more, ${count(blocks)} blocks`}
+        {depth === 0 ? blocksText(blocks) : `${count(node.blocks)} more, ${blocksText(blocks)}`}
       </span>
+      {depth === 0 && node.model && <span class="soft">{node.model}</span>}
       <span class="soft where-kept">{node.workers.join(", ")}</span>
     </li>
   );

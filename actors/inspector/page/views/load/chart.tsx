@@ -15,11 +15,13 @@ type ChartProps = {
   readonly format: (value: number) => string;
   /** Its scale goes to one, whatever its values are. */
   readonly share: boolean;
+  /** How far it reaches back from its newest point. */
+  readonly span_ms: number;
 };
 
 const HEIGHT = 150;
 
-export function Chart({ title, series, format, share }: ChartProps) {
+export function Chart({ title, series, format, share, span_ms }: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
   const width = useWidth(box);
@@ -28,13 +30,17 @@ export function Chart({ title, series, format, share }: ChartProps) {
   const shape = `${series.lines.map(({ label }) => label).join("\n")} ${shade}`;
   useEffect(() => {
     if (box.current === null || width === 0) return;
-    const made = new uPlot(optionsOf(width, series, format, share), dataOf(series), box.current);
+    const made = new uPlot(
+      optionsOf(width, series, { format, share, span_ms }),
+      dataOf(series),
+      box.current,
+    );
     plot.current = made;
     return () => {
       plot.current = undefined;
       made.destroy();
     };
-  }, [shape, width === 0, share, format]);
+  }, [shape, width === 0, share, format, span_ms]);
   useEffect(() => plot.current?.setSize({ width, height: HEIGHT }), [width]);
   useEffect(() => plot.current?.setData(dataOf(series)), [series]);
   return <div ref={box} class="chart" role="img" aria-label={`${title}; figures follow`} />;
@@ -48,8 +54,7 @@ const dataOf = ({ times, lines }: Series): uPlot.AlignedData => [
 function optionsOf(
   width: number,
   { lines }: Series,
-  format: (value: number) => string,
-  share: boolean,
+  { format, share, span_ms }: Pick<ChartProps, "format" | "share" | "span_ms">,
 ): uPlot.Options {
   const grid = { stroke: colorOf("--line"), width: 1 };
   const axis = {
@@ -62,6 +67,8 @@ function optionsOf(
     cursor: { drag: { x: false, y: false }, y: false, points: { size: 6 } },
     padding: [8, 8, 0, 0],
     scales: {
+      // The same hour in all charts, however much of it is known.
+      x: { range: (_, _least, most) => [(most ?? 0) - span_ms / 1_000, most ?? 0] },
       y: { range: (_, least, most) => rangeOf(least, most, share) },
     },
     axes: [
@@ -75,7 +82,8 @@ function optionsOf(
         stroke: colorOf(`--series-${color + 1}`),
         width: 1.5,
         ...(second ? { dash: [4, 3] } : {}),
-        points: { show: false },
+        // A line needs two points; a single one is shown as it is.
+        points: { show: (plot: uPlot) => plot.data[0].length < 3 },
         spanGaps: false,
       })),
     ],

@@ -30,7 +30,10 @@ export type LoadPoint = {
   readonly models: Readonly<Record<string, LoadSums>>;
 };
 
-export type LoadAnswer = { readonly interval_ms: number; readonly points: readonly LoadPoint[] };
+type LoadSeries = { readonly interval_ms: number; readonly points: readonly LoadPoint[] };
+
+/** `recent`: the last minutes in smaller steps. */
+export type LoadAnswer = LoadSeries & { readonly recent?: LoadSeries };
 
 export const HOUR_MS = 3_600_000;
 
@@ -45,6 +48,13 @@ export function withPoint(
   const before = last?.at_ms === point.at_ms ? points.slice(0, -1) : points;
   const first = before.findIndex(({ at_ms }) => at_ms >= point.at_ms - HOUR_MS);
   return [...(first < 0 ? [] : before.slice(first)), point];
+}
+
+/** The hour up to where the smaller steps begin, and they. */
+export function wholeHour({ points, recent }: LoadAnswer): readonly LoadPoint[] {
+  const fine = recent?.points ?? [];
+  const from_ms = fine[0]?.at_ms ?? Number.POSITIVE_INFINITY;
+  return [...points.filter(({ at_ms }) => at_ms < from_ms), ...fine];
 }
 
 /** Live points that came while the hour was being fetched go behind it. */

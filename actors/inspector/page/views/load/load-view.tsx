@@ -62,7 +62,7 @@ export function LoadView(_: ViewProps) {
             {metrics
               .filter(({ by_worker }) => by !== "workers" || by_worker)
               .map((metric) => (
-                <MetricPanel key={metric.name} metric={metric} points={shown} by={by} />
+                <MetricPanel key={metric.name} points={shown} {...{ metric, by, span_ms }} />
               ))}
           </div>
           {by === "workers" && (
@@ -131,9 +131,10 @@ type MetricPanelProps = {
   readonly metric: Metric;
   readonly points: readonly LoadPoint[];
   readonly by: By;
+  readonly span_ms: number;
 };
 
-function MetricPanel({ metric, points, by }: MetricPanelProps) {
+function MetricPanel({ metric, points, by, span_ms }: MetricPanelProps) {
   const series = useMemo(() => seriesOf(points, metric, by), [points, metric, by]);
   const format = formats[metric.unit];
   return (
@@ -141,9 +142,8 @@ function MetricPanel({ metric, points, by }: MetricPanelProps) {
       <div class="chart-body">
         <Chart
           title={metric.title}
-          series={series}
-          format={format}
           share={metric.unit === "share"}
+          {...{ series, format, span_ms }}
         />
         <SummaryTable title={metric.title} series={series} format={format} />
       </div>

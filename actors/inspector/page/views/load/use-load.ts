@@ -3,7 +3,7 @@ import { useEffect, useReducer, useRef } from "preact/hooks";
 import { useFrames, useWants } from "../../data/feed.ts";
 import { getJson, type HttpError } from "../../data/http.ts";
 import { atNextFrame } from "../../data/use-store.ts";
-import { joined, type LoadAnswer, type LoadPoint, withPoint } from "./load-points.ts";
+import { joined, type LoadAnswer, type LoadPoint, wholeHour, withPoint } from "./load-points.ts";
 
 export type Load = {
   readonly points: readonly LoadPoint[];
@@ -26,8 +26,10 @@ export function useLoad(): Load {
   });
   useEffect(() => {
     getJson<LoadAnswer>("/api/load").then(
-      ({ points }) =>
-        change({ points: joined(points, state.current.points), loaded: true, failure: undefined }),
+      (answer) => {
+        const points = joined(wholeHour(answer), state.current.points);
+        change({ points, loaded: true, failure: undefined });
+      },
       ({ message }: HttpError) => change({ ...state.current, loaded: true, failure: message }),
     );
   }, []);

@@ -121,7 +121,7 @@ function LaneRow({ lane, chosen, shown, onChoose }: LaneProps) {
               tabIndex={key === chosen ? 0 : -1}
               onClick={() => onChoose(key === shown ? undefined : key)}
             >
-              {bar.width > 0.07 && <b aria-hidden="true">{bar.span.name}</b>}
+              <b aria-hidden="true">{bar.span.name}</b>
             </button>
           );
         })}
