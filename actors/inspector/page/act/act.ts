@@ -1,5 +1,5 @@
 /** Acting: a plan is shown, confirmed once, done, and told. */
-import { getJson, HttpError, type Method, send } from "../data/http.ts";
+import { getJson, HttpError, post, send } from "../data/http.ts";
 import { Store } from "../data/store.ts";
 import type { Act } from "../data/types.ts";
 import { toast } from "../ui/toast.tsx";
@@ -58,8 +58,7 @@ export async function readActs(): Promise<void> {
 
 export async function undoAct({ id, what, target }: Act): Promise<void> {
   try {
-    const method: Method = "POST";
-    await send(method, `/api/acts/${encodeURIComponent(id)}/undo`);
+    await post(`/api/acts/${encodeURIComponent(id)}/undo`);
     toast({ tone: "good", text: `Undone: ${what} ${target}.` });
   } catch (error) {
     toast({ tone: "bad", text: `Not undone: ${(error as Error).message}` });

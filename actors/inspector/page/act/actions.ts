@@ -121,6 +121,7 @@ const roles = (row: TreeRow, to: To): readonly Plan[] =>
       ...to(role),
       verb: `Become ${role}`,
       icon: "swap",
+      short: role,
       says: [
         `The worker is drained and comes back as ${roleText[role]}.`,
         "When its process starts again, it has the role of its settings. Its old role can be " +

@@ -1,6 +1,6 @@
 /** An act before it is done: what it is, what will happen, how the server is asked. */
-import type { Method } from "../data/http.ts";
-import type { IconName } from "../ui/icons.tsx";
+import type { Method } from "../data/types.ts";
+import type { IconName } from "../ui/icon-paths.ts";
 
 /** A figure that the reader may change before the act. */
 export type PlanField = {
@@ -15,6 +15,8 @@ export type Plan = {
   /** What stands on the button that opens the dialog, and on the one that does it. */
   readonly verb: string;
   readonly icon: IconName;
+  /** What stands beside the icon where there is little room; absent: the icon says it. */
+  readonly short?: string;
   /** What it is done to, as people call it. */
   readonly target: string;
   /** Sentences: what will happen, what is lost, what can be undone. */

@@ -1,5 +1,6 @@
 /** Requests to this page's own server. */
 import { token } from "./token.ts";
+import type { Method } from "./types.ts";
 
 /** The message is a line for a person. */
 export class HttpError extends Error {
@@ -13,8 +14,6 @@ export class HttpError extends Error {
 }
 
 const ANSWER_MS = 10_000;
-
-export type Method = "GET" | "POST" | "PUT" | "DELETE";
 
 /** Rejects with HttpError. */
 export async function getJson<T>(path: string): Promise<T> {

@@ -52,7 +52,7 @@ export class TreeModel {
   /** Ids that are nobody's children, in the order in which they came. */
   #tops: readonly string[] = [];
   #at_ms = 0;
-  #recorded_ms = 0;
+  #recorded_ms = Number.NEGATIVE_INFINITY;
 
   get size(): number {
     return this.#rows.size;

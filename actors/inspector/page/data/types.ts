@@ -1,5 +1,7 @@
 /** What the inspector's routes and its live feed say of actors, as JSON. */
 
+export type Method = "GET" | "POST" | "PUT" | "DELETE";
+
 export type Me = {
   readonly version: string;
   readonly namespace: string;

@@ -134,7 +134,7 @@ function ProcessPanel({ mayAct }: { mayAct: boolean }) {
   );
 }
 
-/** As icons: a row has eight of them. */
+/** As icons, other than what a worker may become: a row has eight of them. */
 function RowActs({ row }: { row: TreeRow }) {
   return (
     <span class="operate-acts">
@@ -145,7 +145,9 @@ function RowActs({ row }: { row: TreeRow }) {
           kind="quiet"
           label={`${plan.verb}: ${plan.target}`}
           onClick={() => void confirmAct(plan)}
-        />
+        >
+          {plan.short}
+        </Button>
       ))}
     </span>
   );

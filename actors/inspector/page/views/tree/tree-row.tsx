@@ -115,7 +115,7 @@ function FigureCell({ title, text, warns }: { title: string; text: string; warns
   const look = warns ? " warns" : isNothing(text) ? " nothing" : "";
   return (
     <span role="gridcell" class={`tree-figure${look}`} data-title={title}>
-      {text}
+      {text === "0" ? "·" : text}
     </span>
   );
 }

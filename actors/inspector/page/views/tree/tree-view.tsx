@@ -74,9 +74,9 @@ function Summary({ model }: { model: TreeModel }) {
       <Stat label="Processes" value={count(sum.processes)} />
       <Stat label="Actors" value={count(sum.actors)} />
       <Stat label="Messages/s" value={rate(sum.rate)} />
-      <Stat label="Waiting" value={count(sum.waiting)} />
+      <Stat label="Messages waiting" value={count(sum.waiting)} />
       <Stat
-        label="Oldest"
+        label="Oldest waits"
         value={sum.oldest_ms === 0 ? "–" : duration(sum.oldest_ms)}
         tone={sum.oldest_ms >= 1_000 ? "warn" : undefined}
       />
