@@ -47,7 +47,7 @@ export type BatchesMessage =
 
 const LOOK_MS = 500;
 const PACE_MS = 100;
-const SWEEP_MS = 600_000;
+const SWEEP_MS = 60_000;
 const TRAFFIC_DEADLINE_MS = 1_000;
 /** Batches that are answered at once; the others wait, the oldest first. */
 const RUNS_MAX = 4;

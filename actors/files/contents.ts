@@ -14,6 +14,8 @@ export interface Contents {
   read(name: string, from?: number): AsyncIterable<Uint8Array>;
   /** Names that begin with `prefix`, in order. */
   names(prefix: string): Promise<readonly string[]>;
+  /** Another text whenever something was appended; undefined: there is no such name. */
+  stamp(name: string): Promise<string | undefined>;
   remove(name: string): Promise<void>;
   /** Bytes that still fit; undefined: not known. */
   free_bytes(): Promise<number | undefined>;
@@ -70,6 +72,11 @@ export class FolderContents implements Contents {
       if ((error as { code?: string }).code === "ENOENT") return [];
       throw error;
     }
+  }
+
+  async stamp(name: string): Promise<string | undefined> {
+    const bytes = await this.#files.size_bytes(this.#pathOf(name));
+    return bytes?.toString();
   }
 
   remove(name: string): Promise<void> {
@@ -137,6 +144,11 @@ export class StoreContents implements Contents {
       names.push(name);
       after = CHUNKS + name + PAST;
     }
+  }
+
+  async stamp(name: string): Promise<string | undefined> {
+    const count = await this.#count(name);
+    return count === 0 ? undefined : count.toString();
   }
 
   async remove(name: string): Promise<void> {

@@ -85,15 +85,23 @@ export interface NewFile {
 
 export type Page<T> = { readonly items: readonly T[]; readonly has_more: boolean };
 
-/** What a crash left is younger than this while its writer may still live. */
+/** An upload has no longer a pause than half of this: who stands still is not written any more. */
+const QUIET_MS = 120_000;
+/** What is made again is written by somebody who may wait for something else. */
 const ORPHAN_MS = 3_600_000;
 const SWEPT_AT_ONCE = 64;
+
+type Quiet = Map<string, { readonly stamp: string | undefined; readonly since_ms: number }>;
 
 export class FileShelf {
   readonly #parts: ShelfParts;
   readonly limits: FileLimits;
   /** Ids of uploads under way. */
   readonly #uploads = new Set<string>();
+  /** Contents that a record names, as the last sweep found it. */
+  #kept = new Set<string>();
+  /** Uploads without a record that do not grow, and since when. */
+  #quiet: Quiet = new Map();
 
   constructor(parts: ShelfParts) {
     this.#parts = parts;
@@ -268,16 +276,37 @@ export class FileShelf {
 
   async #sweepOrphans(now_ms: number): Promise<void> {
     const { contents } = this.#parts;
+    const names = await contents.names(FILE_PREFIX);
+    const kept = new Set<string>();
+    const quiet: Quiet = new Map();
     let swept = 0;
-    for (const name of await contents.names(FILE_PREFIX)) {
-      const [id = "", again] = name.split(".");
-      // A file that is made again has an old id, and bytes with a time of their own.
-      const made_ms = again === undefined ? fileTime_ms(id) : timeOf(again, "");
-      if (made_ms === undefined || now_ms - made_ms < ORPHAN_MS || swept >= SWEPT_AT_ONCE) continue;
-      if ((await this.#record(id))?.content === name) continue;
-      await contents.remove(name);
-      swept += 1;
+    for (const name of names) {
+      const [id = ""] = name.split(".");
+      // A record that was there names its content until it is deleted, and that goes with it.
+      if (this.#kept.has(name) || (await this.#record(id))?.content === name) {
+        kept.add(name);
+        continue;
+      }
+      if (swept < SWEPT_AT_ONCE && (await this.#isOrphan(name, now_ms, quiet))) {
+        await contents.remove(name);
+        swept += 1;
+      }
     }
+    this.#kept = kept;
+    this.#quiet = quiet;
+  }
+
+  /** True: nobody writes it any more. Its writer may be a process that is gone. */
+  async #isOrphan(name: string, now_ms: number, quiet: Quiet): Promise<boolean> {
+    const [id = "", again] = name.split(".");
+    // A file that is made again has an old id, and bytes with a time of their own.
+    if (again !== undefined) return now_ms - (timeOf(again, "") ?? now_ms) >= ORPHAN_MS;
+    if (this.#uploads.has(id)) return false;
+    const stamp = await this.#parts.contents.stamp(name);
+    const before = this.#quiet.get(name);
+    const since_ms = before !== undefined && before.stamp === stamp ? before.since_ms : now_ms;
+    quiet.set(name, { stamp, since_ms });
+    return now_ms - since_ms >= QUIET_MS;
   }
 
   async #record(id: string): Promise<FileRecord | undefined> {

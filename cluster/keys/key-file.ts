@@ -7,6 +7,7 @@ import { type KeyRule, keyHash, plainKey } from "../../actors/frontend/settings.
 import { checkKeys } from "../settings/key-settings.ts";
 import { nearestName } from "../settings/nearest-name.ts";
 import { SettingsError } from "../settings/settings-error.ts";
+import { type RecordPart, recordParts } from "./record-parts.ts";
 
 export type KeyFile = {
   /** As they stand in a file of lines; a file of records has none. */
@@ -22,7 +23,29 @@ const HASHED = /^sha256:[\da-f]{64}$/i;
 
 /** Throws SettingsError that names file and line, and never shows a key. */
 export function readKeyFile(text: string, path: string): KeyFile {
-  const file = isRecords(text, path) ? readRecords(text, path) : readLines(text);
+  const steps = keyFileSteps(text, path);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same in parts of a few milliseconds, a pause behind each. Rejects with SettingsError. */
+export async function readKeyFileInParts(
+  text: string,
+  path: string,
+  pause: () => Promise<void>,
+): Promise<KeyFile> {
+  const steps = keyFileSteps(text, path);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    await pause();
+  }
+}
+
+function* keyFileSteps(text: string, path: string): Generator<void, KeyFile> {
+  const file = isRecords(text, path) ? yield* readRecords(text, path) : readLines(text);
   if (file.rules.length === 0) {
     throw new SettingsError(
       `${FLAG}: there is no key in ${path}: write one a line, or leave the flag out`,
@@ -46,16 +69,37 @@ function readLines(text: string): KeyFile {
 
 type Record = YAMLMap<Node, Node | null>;
 
-function readRecords(text: string, path: string): KeyFile {
+function* readRecords(text: string, path: string): Generator<void, KeyFile> {
+  const names = new Set<string>();
+  const hashes = new Set<string>();
+  const rules: KeyRule[] = [];
+  for (const part of recordParts(text)) {
+    yield;
+    const { items, says } = itemsIn(part, path);
+    for (const item of items) {
+      if (!isMap<Node, Node | null>(item))
+        throw says(item, "each key is a record with name and key");
+      const rule = readRule(item, says);
+      if (names.has(rule.name)) throw says(item, `the name ${rule.name} is there twice`);
+      if (hashes.has(rule.hash)) throw says(item, `the key of ${rule.name} is there twice`);
+      names.add(rule.name);
+      hashes.add(rule.hash);
+      rules.push(rule);
+    }
+    if (rules.length > KEYS_MOST) throw says(items[0], `at most ${KEYS_MOST} keys are possible`);
+  }
+  return { lines: [], rules };
+}
+
+function itemsIn({ text, lines_before }: RecordPart, path: string) {
   const counter = new LineCounter();
   const document = parseDocument(text, { lineCounter: counter });
-  const at = (offset: number) => `${FLAG}: ${path}:${counter.linePos(offset).line}`;
+  const at = (offset: number) => `${FLAG}: ${path}:${lines_before + counter.linePos(offset).line}`;
   const [wrong] = document.errors;
   if (wrong !== undefined) {
     throw new SettingsError(`${at(wrong.pos[0])}: ${wrong.message.split(" at line ")[0]}`);
   }
-  const says = (node: Node | null | undefined, what: string) =>
-    new SettingsError(`${at(node?.range?.[0] ?? 0)}: ${what}`);
+  const says: Says = (node, what) => new SettingsError(`${at(node?.range?.[0] ?? 0)}: ${what}`);
   const top = document.contents;
   const list = isMap<Node, Node | null>(top) ? top.get("keys", true) : top;
   if (isMap<Node, Node | null>(top)) {
@@ -65,19 +109,7 @@ function readRecords(text: string, path: string): KeyFile {
     }
   }
   if (!isSeq<Node>(list)) throw says(top, "give a list of keys: `keys:` and `- name: …` below it");
-  if (list.items.length > KEYS_MOST) throw says(list, `at most ${KEYS_MOST} keys are possible`);
-  const names = new Map<string, Node>();
-  const hashes = new Set<string>();
-  const rules = list.items.map((item): KeyRule => {
-    if (!isMap<Node, Node | null>(item)) throw says(item, "each key is a record with name and key");
-    const rule = readRule(item, says);
-    if (names.has(rule.name)) throw says(item, `the name ${rule.name} is there twice`);
-    if (hashes.has(rule.hash)) throw says(item, `the key of ${rule.name} is there twice`);
-    names.set(rule.name, item);
-    hashes.add(rule.hash);
-    return rule;
-  });
-  return { lines: [], rules };
+  return { items: list.items, says };
 }
 
 const LIMITS = [

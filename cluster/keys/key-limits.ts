@@ -27,8 +27,10 @@ export function keysOf(
   const access = new Access(given, filed);
   if (file === "") return { access, keyFile: undefined, limits: undefined };
   // Who has no keys file does not load what reads YAML.
+  const { clock } = system.capabilities;
+  const pause = () => new Promise<void>((resolve) => void clock.after(0, resolve));
   const parse = async (text: string, path: string) =>
-    (await import("./key-file.ts")).readKeyFile(text, path).rules;
+    (await (await import("./key-file.ts")).readKeyFileInParts(text, path, pause)).rules;
   const doors = () => discovery.owners(keys.door("")).length;
   return {
     access,

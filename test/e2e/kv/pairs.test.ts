@@ -13,7 +13,10 @@ type Answer = {
   readonly choices: readonly { readonly text: string; readonly logprobs: unknown }[];
   readonly usage: {
     readonly prompt_tokens: number;
-    readonly prompt_tokens_details: { readonly cached_tokens: number };
+    readonly prompt_tokens_details: {
+      readonly cached_tokens: number;
+      readonly cached_tokens_by_tier?: Readonly<Record<"g1" | "g2" | "g3" | "g4", number>>;
+    };
   };
   readonly nvext: {
     readonly worker_id: { readonly prefill_worker_id: string; readonly decode_worker_id: string };
@@ -77,7 +80,10 @@ test("answers of a pair are those of one worker, and its blocks move", async () 
       what,
       expected.choices.map(({ text }) => text),
     ]);
-    expect(usage).toEqual(expected.usage);
+    const { cached_tokens_by_tier: tiers, ...details } = usage.prompt_tokens_details;
+    expect({ ...usage, prompt_tokens_details: details }).toEqual(expected.usage);
+    // Of a pair it is also told where they lay.
+    expect(tiers && tiers.g1 + tiers.g2 + tiers.g3 + tiers.g4).toBe(details.cached_tokens);
     expect([what, nvext.worker_id]).toEqual([
       what,
       { prefill_worker_id: "prefill-0", decode_worker_id: "decode-0" },

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { hashOf } from "../../../actors/frontend/access/key-rule.ts";
-import { readKeyFile } from "../../../cluster/keys/key-file.ts";
+import { readKeyFile, readKeyFileInParts } from "../../../cluster/keys/key-file.ts";
+import { recordParts } from "../../../cluster/keys/record-parts.ts";
 import { SettingsError } from "../../../cluster/settings/settings-error.ts";
 
 const complaint = (text: string, path = "keys.yaml"): string => {
@@ -99,4 +100,51 @@ test.each(typos)("%j is refused with its line", (text, says) => {
   expect(said).toStartWith("--api-key-file: ");
   expect(said).toContain(/^\d/.test(says) ? `keys.yaml:${says}` : says);
   expect(said.split("\n")).toHaveLength(1);
+});
+
+const many = (count: number, record: (i: number) => string) =>
+  `# ours\nkeys:\n${Array.from({ length: count }, (_, i) => record(i)).join("")}`;
+const plain = (i: number) => `  - name: k${i}\n    key: sk-${i}\n\n    # of team ${i}\n`;
+
+test("a long file is read in parts, with a pause behind each, and says what it says as a whole", async () => {
+  const text = many(1_000, plain);
+  let pauses = 0;
+  const pause = async () => {
+    pauses += 1;
+  };
+  const file = await readKeyFileInParts(text, "keys.yaml", pause);
+  expect(pauses).toBe(Math.ceil(1_000 / 64));
+  expect(file).toEqual(readKeyFile(text, "keys.yaml"));
+  expect(file.rules.map(({ name }) => name)).toEqual(
+    Array.from({ length: 1_000 }, (_, i) => `k${i}`),
+  );
+  expect(
+    recordParts(text)
+      .map((part) => part.text)
+      .join(""),
+  ).toBe(text);
+});
+
+test("a mistake far down has its line, also one that is of the whole file", async () => {
+  const with_typo = many(300, (i) => (i === 200 ? "  - name: k200\n    kei: x\n" : plain(i)));
+  const line = 2 + 4 * 200 + 2;
+  expect(complaint(with_typo)).toContain(
+    `keys.yaml:${line}: unknown field "kei"; did you mean key?`,
+  );
+  const twice = many(300, (i) => plain(i === 299 ? 0 : i));
+  expect(complaint(twice)).toContain(`keys.yaml:${2 + 4 * 299 + 1}: the name k0 is there twice`);
+  const too_many = many(4_200, plain);
+  expect(complaint(too_many)).toContain("at most 4096 keys are possible");
+  const beside = `${many(200, plain)}models: []\n`;
+  expect(complaint(beside)).toContain(`unknown name "models"`);
+  const pause = async () => {};
+  expect(readKeyFileInParts(with_typo, "keys.yaml", pause)).rejects.toThrow(`keys.yaml:${line}`);
+});
+
+test("what is not written as a list of records below each other is one part", () => {
+  const whole = ["", "[{a: 1}]", '{"keys": []}', "keys: []\n", "x: 1\nkeys:\n  - a: 1\n"];
+  const odd = ["keys:\n  - a: 1\n - b: 2\n", "keys:\n  - a: |\n  x\n", "- a: 1\nb: 2\n"];
+  for (const text of [...whole, ...odd]) {
+    expect(recordParts(text)).toEqual([{ text, lines_before: 0 }]);
+  }
 });

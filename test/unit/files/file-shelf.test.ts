@@ -156,10 +156,36 @@ test("what has expired is gone at once and swept later, unless somebody reads it
   expect(await store.list("", 10)).toEqual([]);
 });
 
-test("bytes that a crash left without a record are swept after an hour", async () => {
+test("half an upload that a killed frontend left goes when it has not grown for a while", async () => {
+  const { clock, store, contents, shelf, add } = world();
+  const kept = await add("kept");
+  const [dead, live, own] = [shelf.begin(), shelf.begin(), shelf.begin()];
+  for (const upload of [dead, live, own]) await upload.append(encoder.encode("part"));
+  // Another frontend sweeps; the first one's uploads are none of its own.
+  const other = new FileShelf({ store, contents, clock, random: new SeededRandom(2) });
+  for (let minute = 0; minute < 10; minute++) {
+    await other.sweep();
+    await clock.advance(60_000);
+    await live.append(encoder.encode("more"));
+  }
+  expect(await contents.names("file-")).toEqual([kept.content, live.id].sort());
+  // A server's own uploads are as old as they are.
+  await own.append(encoder.encode("part"));
+  for (let minute = 0; minute < 10; minute++) {
+    await shelf.sweep();
+    await clock.advance(60_000);
+  }
+  expect(await contents.names("file-")).toContain(own.id);
+  expect((await live.keep(facts())).bytes).toBe(44);
+  await clock.advance(600_000);
+  for (let i = 0; i < 3; i++) await other.sweep();
+  expect(await textOf(contents.read(live.id))).toHaveLength(44);
+});
+
+test("bytes of a file that is made again are swept after an hour without a record", async () => {
   const { clock, contents, shelf, add } = world();
   const kept = await add("kept");
-  await shelf.begin().append(encoder.encode("left"));
+  await shelf.begin(kept.id).append(encoder.encode("made again, and left"));
   await shelf.begin(kept.id).append(encoder.encode("made again, and left"));
   await shelf.sweep();
   expect((await contents.names("file-")).length).toBe(3);
