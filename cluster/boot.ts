@@ -61,6 +61,8 @@ export type FrontendBoot = Common & {
   readonly settings: FrontendSettings;
   readonly share_port: boolean;
   readonly router: RouterSettings;
+  /** The inspector may show what requests and answers say. */
+  readonly shows_content: boolean;
   /** Records of the API, where no Redis has them. */
   readonly data_folder: string;
   readonly version: string;

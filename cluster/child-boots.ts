@@ -1,4 +1,5 @@
 /** The child processes that a root starts, with the boot record of each. Pure. */
+import { isLoopbackHost } from "../actors/inspector/inspector.ts";
 import type { WorkerRole } from "../proto/index.ts";
 import type { Boot, FrontendBoot, KvBoot, RouterBoot, WorkerBoot } from "./boot.ts";
 import type { FoundModel } from "./found-models.ts";
@@ -159,8 +160,13 @@ function frontendBoot(source: BootSource): FrontendBoot {
     share_port: settings.frontends > 1,
     router: settings.router,
     ...{ version, data_folder, inspector_url },
+    shows_content: showsContent(settings.inspector),
   };
 }
+
+/** Texts of clients are for whoever sits at this machine, unless it was said otherwise. */
+const showsContent = ({ content, host }: Settings["inspector"]): boolean =>
+  content === "always" || (content === "loopback" && isLoopbackHost(host));
 
 const routerBoot = (source: BootSource): RouterBoot => ({
   ...commonBoot(source),

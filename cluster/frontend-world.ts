@@ -15,6 +15,7 @@ import {
   parseJson,
   parsersText,
   placeOf,
+  RequestBook,
   RequestTraces,
   readOrigins,
   type StartEmbedding,
@@ -105,6 +106,10 @@ export function frontendWorld(
       archive,
       lends: inner.take,
       access,
+      book: new RequestBook({
+        ...{ clock, node: system.node, shows_content: boot.shows_content },
+        origin: () => originOf(boot),
+      }),
       ...(trace === undefined ? {} : { traces: trace.traces }),
       ...(limits === undefined ? {} : { limits }),
       startAnswer: (request, sink) => {
@@ -139,6 +144,13 @@ function embedderOf(
 /** Nothing is made before a browser asks for it. */
 function pageOf({ inspector_url }: FrontendBoot, parts: RoleParts["page"]) {
   return parts && pageFor(parts, { mode: "chat", inspector: inspector_url });
+}
+
+/** Where a command on this machine reaches the door. */
+function originOf({ settings: { host, port, tls_cert } }: FrontendBoot): string {
+  const name = ["0.0.0.0", "::", ""].includes(host) ? "localhost" : host;
+  const shown = name.includes(":") ? `[${name}]` : name;
+  return `${tls_cert === "" ? "http" : "https"}://${shown}:${port}`;
 }
 
 /** Undefined: plain HTTP. */

@@ -109,6 +109,11 @@ static void push_token(struct tr_engine *e, int32_t s, int32_t token, const floa
   if (slot->request.logprobs >= 0)
     n = write_logprobs(e, &e->record[6], token, slot->request.logprobs, logits);
   e->record[5] = n;
+  if (slot->began_ms > 0) {
+    float prefill_ms = (float)(now_ms() - slot->began_ms);
+    memcpy(&e->record[6 + n++], &prefill_ms, sizeof prefill_ms);
+    slot->began_ms = 0;
+  }
   push_record(e, 6 + n);
 }
 
@@ -290,6 +295,7 @@ static void admit_start(struct tr_engine *e, int32_t s, const int32_t *found, ui
   }
   const struct tr_request *r = &slot->request;
   if (slot->cached < 0) {
+    slot->began_ms = now_ms();
     slot->cached = (int32_t)(seq->n_past < r->n_prompt ? seq->n_past : r->n_prompt);
     e->stats[TR_STAT_PROMPT_TOKENS] += r->n_prompt;
     e->stats[TR_STAT_CACHED_TOKENS] += slot->cached;
@@ -650,6 +656,7 @@ static void take_commands(struct tr_engine *e) {
     if (command[0] != COMMAND_SUBMIT) continue;
     slot->n = slot->request.n_tokens;
     slot->cached = -1;
+    slot->began_ms = 0;
     slot->seq = -1;
     slot->open = true;
     slot->scored = slot->request.scores > 0 ? slot->request.scores - 1 : slot->request.n_prompt;

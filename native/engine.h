@@ -30,6 +30,7 @@ struct slot {
   int32_t cached;    /* prompt tokens found in the cache at first admission, -1 before */
   int32_t seq;       /* index of its live sequence, -1 while waiting */
   bool open;         /* submitted and not finished */
+  double began_ms;   /* of its first step, until its first token is told; 0: it is, or none was */
   uint32_t scored;   /* index of the next score of its prompt; the last one's + 1: none is left */
   /* JavaScript thread */
   bool taken;

@@ -97,7 +97,8 @@ struct tr_request {
 /*
  * Records of tr_poll, 32-bit words:
  *   TR_REC_TOKEN     kind, handle, answer index, token, n  then n words: when n > 0, the
- *                    logprob (f32), then pairs (token, logprob f32) of the likeliest
+ *                    logprob (f32), then pairs (token, logprob f32) of the likeliest. Behind
+ *                    them, of a request's first token alone: ms (f32) since its first step began
  *   TR_REC_FINISHED  kind, handle, reason, stop token + 1 (0: none), prompt tokens, cached tokens, n
  *                    then n words as of a token: the stop token's
  *   TR_REC_EMBEDDING kind, handle, prompt tokens, n  then n words of f32; ends the request

@@ -13,10 +13,12 @@ export type {
   Adapter,
   AdapterFile,
   AnswerParsing as WireAnswerParsing,
+  BeginTimes,
   CachedFrom,
   ChoiceFrom,
   ChoiceStart,
   ChoiceTokens,
+  CostPart,
   Counted,
   Detail,
   Embedding,
@@ -48,10 +50,13 @@ export type {
   Resumable,
   ResumeContext,
   RetiredWorker,
+  RouteChoice,
+  RouteCost,
   RoutedRequest,
   RoutedSession,
   RouteHints,
   RouteOutcome,
+  RouteReasons,
   RouterWeights,
   SamplingParams,
   TaintWeight,
@@ -209,6 +214,11 @@ export type LoadFigures = Kind<"load_figures", t.LoadFigures>;
 export type GetLoad = Kind<"get_load", t.GetLoad> & Ask<LoadFigures>;
 export type Details = Kind<"details", t.Details>;
 export type GetDetails = Kind<"get_details", t.GetDetails> & Ask<Details>;
+// requests: anybody ↔ the inspector actor of a frontend
+export type RequestList = Kind<"request_list", t.RequestList>;
+export type GetRequests = Kind<"get_requests", t.GetRequests> & Ask<RequestList>;
+export type RequestSaid = Kind<"request_said", t.RequestSaid>;
+export type GetRequest = Kind<"get_request", t.GetRequest> & Ask<RequestSaid>;
 
 /** What a worker's cache is asked for. */
 export type KvSourceMessage = SubscribeKv | FetchKvEvents | FetchKvDump | ClearKv;
@@ -259,15 +269,17 @@ export type InspectMessage =
   | GetActor
   | FaultProcess
   | GetLoad
-  | GetDetails;
+  | GetDetails
+  | GetRequests
+  | GetRequest;
 /** What the fault actor of a process understands. */
 export type FaultMessage = SetFaults;
 
 /**
  * Type ids are never reused. 1–63 belong to `runtime/` (envelope.proto, registry.proto), the rest
  * is split by domain: 64 inference, 80 kv, 96 model, 104 router, 112 control, 120 limits,
- * 128 and 180 inspect, 136 kv beyond the engines, 160 pool, 168 router weights, 174 process faults,
- * 190 figures.
+ * 128 and 180 inspect, 136 kv beyond the engines, 160 pool, 168 router weights, 170 requests,
+ * 174 process faults, 190 figures.
  */
 export const messageTable = [
   { id: 64, kind: "generate", codec: codecs.Generate },
@@ -367,4 +379,8 @@ export const messageTable = [
   { id: 191, kind: "load_figures", codec: codecs.LoadFigures },
   { id: 192, kind: "get_details", codec: codecs.GetDetails },
   { id: 193, kind: "details", codec: codecs.Details },
+  { id: 170, kind: "get_requests", codec: codecs.GetRequests },
+  { id: 171, kind: "request_list", codec: codecs.RequestList },
+  { id: 172, kind: "get_request", codec: codecs.GetRequest },
+  { id: 173, kind: "request_said", codec: codecs.RequestSaid },
 ] as const;

@@ -26,7 +26,7 @@ import {
   TraceWriter,
   type TraceWriterOptions,
 } from "../actors/frontend/frontend.ts";
-import { ProcessInspector } from "../actors/inspector/inspector.ts";
+import { ProcessInspector, type ProcessInspectorOptions } from "../actors/inspector/inspector.ts";
 import { type RouterOptions, routerOf } from "../actors/router/router.ts";
 import { StreamParent, type StreamsOptions } from "../actors/stream/stream.ts";
 import type { ChildSpec, SupervisorSpec } from "../runtime/supervision/child-spec.ts";
@@ -55,7 +55,7 @@ export function frontendTree(
     period_ms: 10_000,
     children: [
       ...first,
-      { id: "inspector", start: () => new ProcessInspector({ role: "frontend" }) },
+      { id: "inspector", start: () => new ProcessInspector(inspectorOf(options)) },
       ...keyFileSpecs(options.keyFile),
       ...traceSpecs(options.trace),
       { id: "router", start: (outside) => routerOf(options.router, outside) },
@@ -66,6 +66,11 @@ export function frontendTree(
     ],
   };
 }
+
+const inspectorOf = ({ door: { book } }: FrontendTreeOptions): ProcessInspectorOptions => ({
+  role: "frontend",
+  ...(book === undefined ? {} : { requests: book }),
+});
 
 const keyFileSpecs = (options: KeyFileOptions | undefined): readonly ChildSpec[] =>
   options === undefined ? [] : [{ id: "keys", start: () => new KeyFileActor(options) }];

@@ -96,6 +96,11 @@ export type EngineEvent =
       readonly tokens: readonly number[];
       /** One for each token if the request asked for logprobs. */
       readonly logprobs?: readonly TokenLogprob[];
+      /**
+       * Of the first tokens that are made for a request: the time since its first pass began.
+       * Absent from an engine that does not know it.
+       */
+      readonly prefill_ms?: number;
     }
   | {
       /** Of the prompt, all before its answer's first token. */

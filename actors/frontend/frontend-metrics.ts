@@ -9,6 +9,7 @@ import type { AnswerUsage } from "../stream/stream.ts";
 import { KeyMetrics } from "./access/key-metrics.ts";
 import { errorClass } from "./api/api-error.ts";
 import type { TimedStage } from "./prompt/prepare-context.ts";
+import type { RequestEntry } from "./requests/request-entry.ts";
 
 export type RequestType = "stream" | "unary";
 
@@ -32,6 +33,8 @@ const stageSeconds = [0.000_01, 0.000_05, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.
 const PREFIX = "dynamo_frontend";
 const CACHED_BY_TIER = "troupe_frontend_cached_tokens_total";
 const CACHED_BY_TIER_HELP = "Prompt tokens found in a cache, by the tier where they lay.";
+
+type MeteredAs = { readonly model: string; readonly endpoint: string; readonly type: RequestType };
 
 /** Series of one model. */
 type ModelSeries = {
@@ -66,18 +69,18 @@ export class FrontendMetrics implements TimedStage {
 
   /**
    * A request that passed every check. `endpoint`: the name of its dialect, or "streams" when it
-   * resumes. `ended` is called once, when it is over.
+   * resumes. `entry` hears of what the meter hears; `ended` is called once, when it is over.
    */
   request(
-    model: string,
-    endpoint: string,
-    type: RequestType,
+    { model, endpoint, type }: MeteredAs,
     arrived_ms: number,
+    entry: RequestEntry | undefined,
     ended: () => void,
   ): RequestMeter {
     const count = (status: string, error_type: string) =>
       this.#count(model, endpoint, type, status, error_type);
-    return new LiveMeter(this.#modelSeries(model), this.#clock, arrived_ms, count, ended);
+    const series = this.#modelSeries(model);
+    return new LiveMeter({ series, clock: this.#clock, arrived_ms, entry, count, ended });
   }
 
   /** A request that was answered without any worker. */
@@ -187,24 +190,29 @@ export class FrontendMetrics implements TimedStage {
   }
 }
 
+type LiveMeterParts = {
+  readonly series: ModelSeries;
+  readonly clock: Clock;
+  readonly arrived_ms: number;
+  readonly entry: RequestEntry | undefined;
+  readonly count: (status: string, error_type: string) => void;
+  readonly ended: () => void;
+};
+
 class LiveMeter implements RequestMeter {
   readonly #series: ModelSeries;
   readonly #clock: Clock;
   readonly #arrived_ms: number;
+  readonly #entry: RequestEntry | undefined;
   readonly #count: (status: string, error_type: string) => void;
   readonly #ended: () => void;
   /** Time of the last token; 0 before the first. */
   #last_ms = 0;
   #open = true;
 
-  constructor(
-    series: ModelSeries,
-    clock: Clock,
-    arrived_ms: number,
-    count: (status: string, error_type: string) => void,
-    ended: () => void,
-  ) {
+  constructor({ series, clock, arrived_ms, entry, count, ended }: LiveMeterParts) {
     this.#series = series;
+    this.#entry = entry;
     this.#clock = clock;
     this.#arrived_ms = arrived_ms;
     this.#count = count;
@@ -223,9 +231,11 @@ class LiveMeter implements RequestMeter {
     }
     this.#last_ms = now_ms;
     this.#series.output_total.add(count);
+    this.#entry?.tokens(count, now_ms);
   }
 
   finished(usage: AnswerUsage): void {
+    this.#entry?.finished(usage);
     if (!this.#close("success", "")) return;
     this.#series.input_tokens.observe(usage.prompt_tokens);
     this.#series.output_tokens.observe(usage.completion_tokens);
@@ -236,10 +246,12 @@ class LiveMeter implements RequestMeter {
   }
 
   failed(status: number): void {
+    this.#entry?.failed(status);
     this.#close("error", errorClass(status));
   }
 
   disconnected(): void {
+    this.#entry?.disconnected();
     if (this.#close("error", errorClass(499))) this.#series.disconnected.add();
   }
 

@@ -12,6 +12,7 @@ import type { DoorSettings } from "./door-settings.ts";
 import type { StartEmbedding } from "./embedding/embed.ts";
 import type { TlsPaths } from "./http/tls-server.ts";
 import type { ModelDirectory } from "./models/models.ts";
+import type { RequestBook } from "./requests/request-book.ts";
 import type { RequestTraces } from "./trace/request-traces.ts";
 
 /** Requests of this process itself, as batches have them. */
@@ -58,6 +59,8 @@ export type FrontendOptions = {
   readonly limits?: SharedLimits;
   /** Called with the way in for this process's own requests, and with undefined at its end. */
   readonly lends?: (inner: InnerDoor | undefined) => void;
+  /** Live and recent requests, for who looks at them. */
+  readonly book?: RequestBook;
   /** What the requests leave behind for the request trace; without it nothing. */
   readonly traces?: RequestTraces;
   /** Which POST routes there are; all of api/dialects.ts without it. */

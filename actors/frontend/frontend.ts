@@ -48,6 +48,7 @@ export { noDoor } from "./http/submit-line.ts";
 export { parsersText } from "./models/model-parsers.ts";
 export { ModelDirectory } from "./models/models.ts";
 export { buildServedModel, type ServedModel } from "./models/served-model.ts";
+export { type BookOptions, RequestBook } from "./requests/request-book.ts";
 export { RequestTraces } from "./trace/request-traces.ts";
 export { TraceWriter, type TraceWriterOptions } from "./trace/trace-writer.ts";
 
@@ -147,7 +148,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
       }),
       metrics,
       ...{ access: this.#options.access, limits: this.#options.limits },
-      traces: this.#options.traces,
+      ...{ traces: this.#options.traces, book: this.#options.book },
       renderMetrics: this.#options.renderMetrics ?? (() => system.metrics.render()),
       page: this.#options.page,
       settings: this.#settings,

@@ -118,11 +118,11 @@ export class Generator {
   run(context: RequestContext, owner: string, prepared: Prepared, body: object): Promise<Response> {
     const { gate, traces } = this.#parts;
     const rule = gate.ruleOf(owner);
-    const of =
-      traces === undefined ? context : { ...context, trace: traces.begin(context, prepared, body) };
+    const { entry } = context;
+    if (entry !== undefined) traces?.follow(entry, context, prepared, body);
     return rule === undefined
-      ? this.#start(of, owner, prepared, body)
-      : this.#charged(of, owner, rule, prepared, body);
+      ? this.#start(context, owner, prepared, body)
+      : this.#charged(context, owner, rule, prepared, body);
   }
 
   /** The same for a key that is counted. */
@@ -197,7 +197,9 @@ export class Generator {
       const held = resumedFrom(parts, dialect, model, names, []);
       // Its first request has paid.
       context.charge?.settle(0);
-      const free = { ...context, charge: undefined, trace: undefined };
+      const free = { ...context, charge: undefined };
+      // And has its line in the request trace.
+      if (context.entry !== undefined) context.entry.onEnd = undefined;
       if (generation.keep?.background === true && !generation.stream) {
         return await this.#kept.queued(free, dialect.id_prefix + id);
       }

@@ -16,6 +16,13 @@ export const inspectorFlags = {
     env: ["DYN_SYSTEM_HOST"],
     help: "address of the inspector",
   },
+  content: {
+    name: "inspector-content",
+    type: "choice",
+    choices: ["loopback", "always", "never"],
+    default: "loopback",
+    help: "whether the inspector shows what requests and answers say: only where --inspector-host is a loopback address, always, or never",
+  },
   allow_hosts: {
     name: "inspector-allow-host",
     type: "list",

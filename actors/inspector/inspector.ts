@@ -7,4 +7,8 @@ export type { About, InspectorDoorOptions } from "./door/door.ts";
 export { InspectorDoor } from "./door/inspector-door.ts";
 export { LoadHistory, type LoadHistoryOptions } from "./load/load-history.ts";
 export { type PageConfig, type PageParts, pageFor } from "./page-html.ts";
-export { ProcessInspector, type ProcessInspectorOptions } from "./process-inspector.ts";
+export {
+  ProcessInspector,
+  type ProcessInspectorOptions,
+  type RequestsShown,
+} from "./process-inspector.ts";

@@ -21,8 +21,17 @@ import { detailsOf } from "./details.ts";
 import { loadFigures } from "./load/figures.ts";
 import { Watching } from "./watching.ts";
 
+/** The requests of this process, as a frontend has them. */
+export interface RequestsShown {
+  /** The newest first. */
+  rows(): readonly object[];
+  /** Undefined: there is none of that id. */
+  page(id: string, follow: boolean): object | undefined;
+}
+
 export type ProcessInspectorOptions = {
   readonly role: string;
+  readonly requests?: RequestsShown;
   /** Budget of a drain over the inspector. Default 30,000. */
   readonly drain_ms?: number;
 };
@@ -94,6 +103,17 @@ export class ProcessInspector extends Actor<InspectMessage> {
       case "fault_process":
         this.#fault(message);
         return;
+      case "get_requests": {
+        const rows = this.#options.requests?.rows() ?? [];
+        this.ctx.reply({ kind: "request_list", json: JSON.stringify(rows) });
+        return;
+      }
+      case "get_request": {
+        const page = this.#options.requests?.page(message.id, message.follow);
+        const json = JSON.stringify(page ?? null);
+        this.ctx.reply({ kind: "request_said", found: page !== undefined, json });
+        return;
+      }
     }
   }
 

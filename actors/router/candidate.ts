@@ -3,7 +3,7 @@
  * worker set write it.
  */
 
-import type { Plan, PlanLeg, WorkerLoad, WorkerRecord } from "../../proto/index.ts";
+import type { Plan, PlanLeg, RouteChoice, WorkerLoad, WorkerRecord } from "../../proto/index.ts";
 import { processKey, workerKey } from "../names/names.ts";
 import type { WorkerView } from "./policy/filter.ts";
 import { type Sharer, sharerOf } from "./policy/pairs/sharing.ts";
@@ -43,6 +43,12 @@ export function legOf({ record, sharer: { keeper } }: Candidate): PlanLeg {
 export function planFor(request: string, candidate: Candidate, prefill?: PlanLeg): Plan {
   const legs = prefill === undefined ? [legOf(candidate)] : [prefill, legOf(candidate)];
   return { kind: "plan", request, legs };
+}
+
+/** Why it is as it is, where somebody asked. */
+export function withReasons(plan: Plan, why: readonly (RouteChoice | undefined)[]): Plan {
+  const choices = why.filter((each) => each !== undefined);
+  return choices.length === 0 ? plan : { ...plan, reasons: { choices } };
 }
 
 export function newCandidate(record: WorkerRecord): Candidate {

@@ -14,7 +14,7 @@ import type {
 } from "../../proto/index.ts";
 import type { Random } from "../../runtime/capabilities.ts";
 import type { Metrics } from "../../runtime/observe/metrics.ts";
-import { type Candidate, isPrefill, legOf, planFor } from "./candidate.ts";
+import { type Candidate, isPrefill, legOf, planFor, withReasons } from "./candidate.ts";
 import type { CacheIndex } from "./index/cache-index.ts";
 import { type KvDecision, LAST_PLACED, type Placed, refusalCodes } from "./kv-decision.ts";
 import {
@@ -370,7 +370,7 @@ export class KvModel {
     if (this.#last.length > LAST_PLACED) this.#last.shift();
     const leg = this.#prefills.placed(request.request);
     const plan = planFor(request.request, candidate, leg && this.#legOf(leg));
-    return { kind: "plan", plan, placement };
+    return { kind: "plan", plan: withReasons(plan, [placement.choice, leg?.choice]), placement };
   }
 
   #refused(refusal: Refusal): KvDecision {

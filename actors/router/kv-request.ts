@@ -38,6 +38,7 @@ export function placeRequestOf(
     hashes: answered ? hashesOf(route, block_size) : no_blocks,
     ...(hints === undefined ? {} : preferencesOf(hints)),
     ...(route.whole ? { whole: true } : {}),
+    ...(route.explain ? { explain: true } : {}),
     ...(route.continued ? { continued: true, strict_priority: priorityBehind(hints) } : {}),
   };
 }

@@ -14,10 +14,11 @@ import type { Timer } from "../../runtime/capabilities.ts";
 import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
 import type { ReplyPort } from "../../runtime/kernel/ref.ts";
 import { AUDIT_PERIOD_MS, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
-import { planFor } from "./candidate.ts";
+import { planFor, withReasons } from "./candidate.ts";
 import { LoadPairs } from "./load-pairs.ts";
 import { noPrefill, noWorkerWait, tooManyWait, whyNoWorker } from "./no-worker.ts";
 import { eligible, type LoadMode, newPolicyState, policies } from "./policy/load-modes.ts";
+import { loadChoice } from "./policy/reasons/load-reasons.ts";
 import type { RouterOptions } from "./router-options.ts";
 import type { GetTraffic, Traffic } from "./traffic.ts";
 import { type WatchMessage, WorkerWatch } from "./worker-watch.ts";
@@ -143,11 +144,16 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
     const choose = policies[this.#mode];
     const choice = choose(may.candidates, route, this.ctx.random, this.#state);
     if (choice.kind === "refused") return this.#refuse(route, choice.code, choice.message);
+    const { candidates } = may;
+    const reasons = route.explain
+      ? loadChoice(this.#mode, candidates, answering, choice.candidate)
+      : undefined;
     workers.begin(route.request, choice.candidate);
     this.#routed_total++;
     const { random } = this.ctx;
     const prefill = this.#pairs.begin(workers, route, choice.candidate, random, now_ms);
-    return planFor(route.request, choice.candidate, prefill);
+    const plan = planFor(route.request, choice.candidate, prefill);
+    return withReasons(plan, [reasons]);
   }
 
   #prefillAgain(route: Route): Plan | Refused {

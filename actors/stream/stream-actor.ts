@@ -8,10 +8,13 @@ import type { Tokenizer } from "../../llm/tokens/tokenizer.ts";
 import type {
   Accepted,
   ActorRef,
+  BeginTimes,
   PlanLeg,
   Refused,
+  RouteChoice,
   RouteEnded,
   RouterMessage,
+  TokenBatch,
   WorkerMessage,
 } from "../../proto/index.ts";
 import { errorText } from "../../runtime/error-text.ts";
@@ -73,6 +76,8 @@ const SETTLE_MS = 250;
 /** A worker that has made tokens for this long after a move is steady. */
 const STEADY_MS = 1_000;
 
+const noChoices: readonly RouteChoice[] = [];
+
 export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
   readonly #deps: StreamDeps;
   readonly #sink: AnswerSink;
@@ -89,6 +94,7 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
   #stall: StallWatcher | undefined;
   /** Where another worker computes the prompt, or did. */
   #prefill: PrefillClient | undefined;
+  #prefill_times: BeginTimes | undefined;
   #first = true;
 
   constructor(request: AnswerRequest, tokenizer: Tokenizer, sink: AnswerSink, deps: StreamDeps) {
@@ -116,8 +122,17 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
   #take(input: AnswerInput): void {
     const isOwn = input.kind === "token_batch" && input.request !== this.#state.prefill?.id;
     if (isOwn) this.#stall?.tokensCame();
-    for (const effect of advance(this.#state, input)) this.#perform(effect);
+    const had = this.#state.has_output;
+    const effects = advance(this.#state, input);
+    if (input.kind === "token_batch") this.#notes(input, isOwn, had);
+    for (const effect of effects) this.#perform(effect);
     if (this.#state.phase === "ended") this.ctx.stop();
+  }
+
+  /** Whoever keeps account of the answer hears of first tokens, and how they came about. */
+  #notes({ times }: TokenBatch, isOwn: boolean, had: boolean): void {
+    if (!isOwn) this.#prefill_times = times;
+    else if (!had && this.#state.has_output) this.#sink.step?.({ kind: "first", times });
   }
 
   override down(signal: Down): void {
@@ -163,6 +178,11 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
         if (effect.message.kind === "route_ended") this.#countPrefill(effect.message);
         return;
       case "ask_prefill":
+        this.#sink.step?.({ kind: "prefill_sent", worker: effect.leg.worker });
+        this.#prefill_times = undefined;
+        this.#prefill ??= this.#newPrefill();
+        this.#prefill.perform(effect);
+        return;
       case "ask_router_prefill":
       case "tell_prefill":
       case "leave_prefill":
@@ -237,13 +257,18 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
     this.#planner = router;
     this.#planner_gone = false;
     const { asker } = this.#deps;
+    const { explain = false } = this.#state.request;
+    this.#sink.step?.({ kind: "routing" });
     this.ctx.askThen(
       router,
-      { ...route, asker },
+      explain ? { ...route, asker, explain } : { ...route, asker },
       { deadline_ms: this.#left_ms() },
       (reply) => {
         const prefill = reply.kind === "plan" ? prefillLeg(reply) : undefined;
         if (reply.kind === "plan") {
+          const { worker } = answerLeg(reply);
+          const choices = reply.reasons?.choices ?? noChoices;
+          this.#sink.step?.({ kind: "planned", worker, choices });
           this.#take({ kind: "planned", attempt, leg: answerLeg(reply), prefill });
         }
         // The router gives up at the answer's own time, whose timer says so to the client.
@@ -260,7 +285,7 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
 
   #askWorker(effect: AskWorker): void {
     const { leg, attempt } = effect;
-    const worker = this.#placeAt(leg, attempt);
+    const worker = this.#placeAt(leg, attempt, false);
     if (worker === undefined) return;
     const left_ms = this.#left_ms();
     const generate = {
@@ -277,7 +302,7 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
   }
 
   #attach({ leg, attempt, attach }: Extract<AnswerEffect, { kind: "attach" }>): void {
-    const worker = this.#placeAt(leg, attempt);
+    const worker = this.#placeAt(leg, attempt, true);
     if (worker === undefined) return;
     this.#watchForStall(worker, { prompt: this.#state.prompt_bytes, choices: [] });
     const deadline_ms = Math.min(this.#left_ms(), this.#deps.accept_ms);
@@ -311,7 +336,7 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
   }
 
   /** Monitors the worker from here on; undefined: it has no reference. */
-  #placeAt(leg: PlanLeg, attempt: number): Ref<WorkerMessage> | undefined {
+  #placeAt(leg: PlanLeg, attempt: number, held: boolean): Ref<WorkerMessage> | undefined {
     const worker = this.#workerOf(leg);
     if (worker === undefined) {
       const detail = "the plan names no worker";
@@ -321,6 +346,7 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
     this.#endStage("route");
     const { prefill } = this.#state;
     this.#sink.placed?.(leg.worker, attempt, prefill?.leg.worker ?? leg.worker);
+    this.#sink.step?.({ kind: "sent", worker: leg.worker, held });
     this.#worker = worker;
     this.#monitor = this.ctx.monitor(worker);
     this.#wire ??= wireOf(this.ctx.system, this.ctx.self);
@@ -331,8 +357,10 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
     return {
       taken: (answer: Accepted | Refused): void => {
         if (answer.kind === "accepted" && this.#first) this.#endStage("dispatch");
-        if (answer.kind === "accepted") this.#take({ kind: "accepted", attempt });
-        else this.#take({ ...answer, kind: "generate_refused", attempt });
+        if (answer.kind === "accepted") {
+          if (attempt === this.#state.attempt) this.#sink.step?.({ kind: "accepted" });
+          this.#take({ kind: "accepted", attempt });
+        } else this.#take({ ...answer, kind: "generate_refused", attempt });
       },
       failed: ({ code, message }: AskError): void => {
         if (code === "mailbox_full") {
@@ -373,12 +401,15 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
   }
 
   #countPrefill({ prefill = false, outcome }: RouteEnded): void {
-    if (prefill) countPrefill(this.ctx.system.metrics, this.#state.request.model, outcome);
+    if (!prefill) return;
+    countPrefill(this.ctx.system.metrics, this.#state.request.model, outcome);
+    this.#sink.step?.({ kind: "prefill_ended", outcome, times: this.#prefill_times });
   }
 
   #moves({ why, worker, tokens }: Extract<AnswerEffect, { kind: "moves" }>): void {
     const { request, model } = this.#state.request;
     countMove(this.ctx.system.metrics, model, tokens > 0, why);
+    this.#sink.step?.({ kind: "moves", why, worker, tokens });
     this.ctx.log.log("debug", "an answer leaves its worker", { request, worker, why, tokens });
   }
 

@@ -25,6 +25,7 @@ import type {
   AnswerRequest,
   AnswerScores,
   AnswerSink,
+  AnswerStep,
   AnswerUsage,
   StartAnswer,
   StreamCommand,
@@ -233,6 +234,10 @@ class OnceSink implements AnswerSink {
   constructor(sink: AnswerSink, ended: () => void = () => {}) {
     this.#sink = sink;
     this.#ended = ended;
+  }
+
+  step(step: AnswerStep): void {
+    if (!this.over) this.#sink.step?.(step);
   }
 
   placed(worker: string, attempt: number, prefill: string): void {

@@ -22,6 +22,7 @@ export type {
   AnswerRequest,
   AnswerScores,
   AnswerSink,
+  AnswerStep,
   AnswerUsage,
   CachedByTier,
   ContentPiece,

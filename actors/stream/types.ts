@@ -1,5 +1,13 @@
 /** The request to a stream, and the stream's messages about its answer. */
-import type { ActorRef, Resumable, RouteHints, SamplingParams } from "../../proto/index.ts";
+import type {
+  ActorRef,
+  BeginTimes,
+  Resumable,
+  RouteChoice,
+  RouteHints,
+  RouteOutcome,
+  SamplingParams,
+} from "../../proto/index.ts";
 
 /** A request after the door has validated, rendered and tokenized it. */
 export type AnswerRequest = {
@@ -44,6 +52,8 @@ export type AnswerRequest = {
   readonly resumable?: Omit<Resumable, "attempt">;
   /** Set: a worker has the answer already, so the stream attaches there instead of routing. */
   readonly held?: HeldAttempt;
+  /** The router is asked why it chose as it did. */
+  readonly explain?: boolean;
 };
 
 /** An attempt that a worker makes, or made, for an earlier stream actor. */
@@ -161,8 +171,41 @@ export type AnswerFailure = {
   readonly param?: string;
 };
 
+/** What happens to an answer on its way, for who keeps account of it. */
+export type AnswerStep =
+  /** The router is asked for a place, or for another one. */
+  | { readonly kind: "routing" }
+  | {
+      readonly kind: "planned";
+      readonly worker: string;
+      /** What the router says of it, where it was asked for that. */
+      readonly choices: readonly RouteChoice[];
+    }
+  /** The request is on its way to this worker. `held`: it has the answer already. */
+  | { readonly kind: "sent"; readonly worker: string; readonly held: boolean }
+  /** The worker has taken it. */
+  | { readonly kind: "accepted" }
+  /** Another worker is asked for the prompt, and is done with it, or will not be. */
+  | { readonly kind: "prefill_sent"; readonly worker: string }
+  | {
+      readonly kind: "prefill_ended";
+      readonly outcome: RouteOutcome;
+      readonly times: BeginTimes | undefined;
+    }
+  /** The first token of this worker is here. */
+  | { readonly kind: "first"; readonly times: BeginTimes | undefined }
+  /** The answer leaves its worker for another one, behind so many tokens. */
+  | {
+      readonly kind: "moves";
+      readonly why: string;
+      readonly worker: string;
+      readonly tokens: number;
+    };
+
 /** The receiver of an answer. Called in the stream actor's turn; never throws, never waits. */
 export interface AnswerSink {
+  /** Called some ten times in an answer, whatever its length. */
+  step?(step: AnswerStep): void;
   /** This worker makes the answer from here on, of a prompt that `prefill` computes: often itself. */
   placed?(worker: string, attempt: number, prefill: string): void;
   /** false = buffer full: the stream grants the worker no more credit until `drained`. */

@@ -2,6 +2,7 @@
 import type { Accepted, CachedFrom, Embed, Generate, Refused } from "../../proto/index.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Answers } from "./answers/answers.ts";
+import type { Arrivals } from "./answers/arrivals.ts";
 import type { EmbedJobs } from "./embed-jobs.ts";
 import { engineRequests, isWellFormed } from "./engine-request.ts";
 import type { Probation } from "./probation.ts";
@@ -13,6 +14,7 @@ export type AdmissionHost = {
   readonly model: () => string;
   readonly hasAdapter: (name: string) => boolean;
   readonly answers: Answers;
+  readonly arrivals: Arrivals;
   readonly embeds: EmbedJobs;
   readonly probation: Probation;
   readonly answers_max: number;
@@ -61,7 +63,7 @@ export class Admission {
       cancel(parts.slice(0, index).map((each) => each.handle));
       return refused(request, no);
     }
-    answers.open(generate, wire, parts, from);
+    answers.open(generate, wire, parts, this.#host.arrivals.of(generate), from);
     if (generate.alone) probation.begin(parts.map(({ handle }) => handle));
     return { kind: "accepted", request };
   }

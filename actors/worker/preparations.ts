@@ -5,6 +5,7 @@
 import type { Generate } from "../../proto/index.ts";
 import type { ReplyPort } from "../../runtime/kernel/ref.ts";
 import type { Engine, EngineRefusal } from "../engine/engine.ts";
+import type { Arrivals } from "./answers/arrivals.ts";
 
 /** A request that waits. Its asker gives up at its own deadline. */
 type Held = { readonly generate: Generate; readonly port: ReplyPort };
@@ -27,10 +28,12 @@ export class Preparations {
   readonly #engine: () => Engine;
   readonly #tell: (message: PreparedMessage) => void;
   readonly #held = new Map<number, Held>();
+  readonly #arrivals: Arrivals;
   #last = 0;
 
-  constructor(engine: () => Engine, tell: (message: PreparedMessage) => void) {
+  constructor(engine: () => Engine, tell: (message: PreparedMessage) => void, arrivals: Arrivals) {
     this.#engine = engine;
+    this.#arrivals = arrivals;
     this.#tell = tell;
   }
 
@@ -57,6 +60,7 @@ export class Preparations {
     returned = true;
     if (known !== undefined) return known.refusal;
     this.#held.set(number, { generate, port: port() });
+    this.#arrivals.held(generate);
     return "held";
   }
 

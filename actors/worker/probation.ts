@@ -10,6 +10,7 @@
  */
 import type { Accepted, ActorRef, Generate, Refused, TokenBatch } from "../../proto/index.ts";
 import type { ReplyPort } from "../../runtime/kernel/ref.ts";
+import type { Arrivals } from "./answers/arrivals.ts";
 
 /** A request that waits. Its asker gives up at its own deadline. */
 export type Held = { readonly generate: Generate; readonly port: ReplyPort };
@@ -20,6 +21,7 @@ export const TRIAL_MS = 100;
 const HELD_MOST = 1_024;
 
 export type ProbationParts = {
+  readonly arrivals: Arrivals;
   /** Into the engine. */
   readonly admit: (generate: Generate) => Accepted | Refused;
   /** Calls `start` after TRIAL_MS. */
@@ -59,6 +61,7 @@ export class Probation {
 
   hold(held: Held): void {
     this.#held.push(held);
+    this.#parts.arrivals.held(held.generate);
     this.tryNext();
   }
 

@@ -25,6 +25,7 @@ import { workerKey } from "../names/names.ts";
 import { type AdaptersTimer, WorkerAdapters } from "./adapters.ts";
 import { Admission } from "./admission.ts";
 import { Answers, type AnswersTimer } from "./answers/answers.ts";
+import { Arrivals } from "./answers/arrivals.ts";
 import { fillingABlock, runCanary } from "./canary.ts";
 import { ChangingRole } from "./changing-role.ts";
 import { Draining, type DrainMessage } from "./draining.ts";
@@ -77,6 +78,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   #tiers: WorkerTiers | undefined;
   #tier_metrics: TierMetrics | undefined;
   readonly #admission: Admission;
+  readonly #arrivals: Arrivals;
   #ready = false;
   #registered = false;
   #last_handle = 0;
@@ -87,7 +89,10 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   constructor(options: WorkerOptions) {
     super();
     this.#options = options;
+    const arrivals = new Arrivals(() => this.ctx.clock.now_ms());
+    this.#arrivals = arrivals;
     this.#probation = new Probation({
+      arrivals,
       admit: (generate) => this.#admit(generate),
       later: (request) => this.ctx.after(TRIAL_MS, { kind: "trial", request }),
       tell: (consumer, batch) => refOf<ConsumerMessage>(this.ctx.system, consumer).tell(batch),
@@ -98,6 +103,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         // The mailbox may be full.
         if (!this.ctx.self.tell(message)) this.ctx.after(RESEND_MS, message);
       },
+      arrivals,
     );
     this.#answers = new Answers({
       ctx: () => this.ctx,
@@ -125,9 +131,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       engine: () => this.#engine,
       model: () => this.#model.card.name,
       hasAdapter: (name) => this.#adapters.has(name),
-      answers: this.#answers,
-      embeds: this.#embeds,
-      probation: this.#probation,
+      ...{ answers: this.#answers, embeds: this.#embeds, probation: this.#probation, arrivals },
       answers_max: options.answers_max ?? ANSWERS_MAX,
       isDraining: () => this.#drain.active,
       nextHandle: () => this.#nextHandle(),
@@ -203,7 +207,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     const labels = { worker, model: this.#model.card.name };
     this.#tier_metrics = new TierMetrics(this.ctx.system.metrics, labels);
     const tiers = new WorkerTiers({
-      ...{ ctx: () => this.ctx, engine: this.#engine, blocks, options },
+      ...{ ctx: () => this.ctx, engine: this.#engine, blocks, options, arrivals: this.#arrivals },
       metrics: this.#tier_metrics,
       name: () => workerKey(worker, wireOf(this.ctx.system, this.ctx.self)),
       cachedRow: (hashes) => kv.cachedRow(hashes),

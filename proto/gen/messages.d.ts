@@ -101,6 +101,7 @@ export const troupe: {
     Finished: Codec<t.Finished>;
     CachedFrom: Codec<t.CachedFrom>;
     TokenBatch: Codec<t.TokenBatch>;
+    BeginTimes: Codec<t.BeginTimes>;
     Credit: Codec<t.Credit>;
     Cancel: Codec<t.Cancel>;
     Detach: Codec<t.Detach>;
@@ -185,12 +186,20 @@ export const troupe: {
     RegistrySnapshot: Codec<t.RegistrySnapshot>;
     RegistryChange: Codec<t.RegistryChange>;
     Unwatch: Codec<t.Unwatch>;
+    GetRequests: Codec<t.GetRequests>;
+    RequestList: Codec<t.RequestList>;
+    GetRequest: Codec<t.GetRequest>;
+    RequestSaid: Codec<t.RequestSaid>;
     ResumeContext: Codec<t.ResumeContext>;
     AnswerParsing: Codec<t.AnswerParsing>;
     Route: Codec<t.Route>;
     RouteHints: Codec<t.RouteHints>;
     TaintWeight: Codec<t.TaintWeight>;
     Plan: Codec<t.Plan>;
+    RouteReasons: Codec<t.RouteReasons>;
+    RouteChoice: Codec<t.RouteChoice>;
+    RouteCost: Codec<t.RouteCost>;
+    CostPart: Codec<t.CostPart>;
     PlanLeg: Codec<t.PlanLeg>;
     RouteFirst: Codec<t.RouteFirst>;
     RouteEnded: Codec<t.RouteEnded>;

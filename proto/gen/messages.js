@@ -9498,6 +9498,7 @@ export const troupe = $root.troupe = (() => {
 
         const TokenBatch = function () {
             this.request = "";
+            this.times = undefined;
             this.choices = [];
             this.finished = [];
         };
@@ -9517,6 +9518,8 @@ export const troupe = $root.troupe = (() => {
             if (message.finished != null && message.finished.length)
                 for (let i = 0; i < message.finished.length; ++i)
                     troupe.Finished.encode(message.finished[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.times != null)
+                troupe.BeginTimes.encode(message.times, writer.uint32(34).fork(), _depth + 1).ldelim();
             if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -9572,6 +9575,12 @@ export const troupe = $root.troupe = (() => {
                         message.finished.push(troupe.Finished.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        message.times = troupe.BeginTimes.decode(reader, reader.size(), $undefined, _depth + 1, message.times);
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -9590,6 +9599,98 @@ export const troupe = $root.troupe = (() => {
         };
 
         return TokenBatch;
+    })();
+
+    troupe.BeginTimes = (function() {
+
+        const BeginTimes = function () {
+            this.transfer_ms = 0;
+            this.queue_ms = 0;
+            this.prefill_ms = 0;
+        };
+
+        BeginTimes.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.transfer_ms != null && !$Object.is(message.transfer_ms, 0))
+                writer.uint32(13).float(message.transfer_ms);
+            if (message.queue_ms != null && !$Object.is(message.queue_ms, 0))
+                writer.uint32(21).float(message.queue_ms);
+            if (message.prefill_ms != null && !$Object.is(message.prefill_ms, 0))
+                writer.uint32(29).float(message.prefill_ms);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        BeginTimes.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.BeginTimes();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 5)
+                            break;
+                        message.transfer_ms = reader.float();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 5)
+                            break;
+                        message.queue_ms = reader.float();
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 5)
+                            break;
+                        message.prefill_ms = reader.float();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return BeginTimes;
     })();
 
     troupe.Credit = (function() {
@@ -18197,6 +18298,308 @@ export const troupe = $root.troupe = (() => {
         return Unwatch;
     })();
 
+    troupe.GetRequests = (function() {
+
+        const GetRequests = function () {
+        };
+
+        GetRequests.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        GetRequests.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.GetRequests();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                reader.skipType(tag & 7, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return GetRequests;
+    })();
+
+    troupe.RequestList = (function() {
+
+        const RequestList = function () {
+            this.json = "";
+        };
+
+        RequestList.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.json != null && message.json !== "")
+                writer.uint32(10).string(message.json);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        RequestList.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.RequestList();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.json = reader.stringVerify();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return RequestList;
+    })();
+
+    troupe.GetRequest = (function() {
+
+        const GetRequest = function () {
+            this.id = "";
+            this.follow = false;
+        };
+
+        GetRequest.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.id != null && message.id !== "")
+                writer.uint32(10).string(message.id);
+            if (message.follow != null && message.follow !== false)
+                writer.uint32(16).bool(message.follow);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        GetRequest.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.GetRequest();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.id = reader.stringVerify();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        message.follow = reader.bool();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return GetRequest;
+    })();
+
+    troupe.RequestSaid = (function() {
+
+        const RequestSaid = function () {
+            this.found = false;
+            this.json = "";
+        };
+
+        RequestSaid.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.found != null && message.found !== false)
+                writer.uint32(8).bool(message.found);
+            if (message.json != null && message.json !== "")
+                writer.uint32(18).string(message.json);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        RequestSaid.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.RequestSaid();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        message.found = reader.bool();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        message.json = reader.stringVerify();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return RequestSaid;
+    })();
+
     troupe.ResumeContext = (function() {
 
         const ResumeContext = function () {
@@ -18632,9 +19035,11 @@ export const troupe = $root.troupe = (() => {
             this.salt = undefined;
             this.whole = undefined;
             this.prefill_for = undefined;
+            this.explain = undefined;
             this.exclude = [];
         };
 
+        // Virtual OneOf for proto3 optional field
         // Virtual OneOf for proto3 optional field
         // Virtual OneOf for proto3 optional field
         // Virtual OneOf for proto3 optional field
@@ -18675,6 +19080,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(112).bool(message.whole);
             if (message.prefill_for != null)
                 writer.uint32(122).string(message.prefill_for);
+            if (message.explain != null)
+                writer.uint32(128).bool(message.explain);
             if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -18792,6 +19199,12 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 2)
                             break;
                         message.prefill_for = reader.stringVerify();
+                        continue;
+                    }
+                case 16: {
+                        if (wireType !== 0)
+                            break;
+                        message.explain = reader.bool();
                         continue;
                     }
                 }
@@ -19059,6 +19472,7 @@ export const troupe = $root.troupe = (() => {
 
         const Plan = function () {
             this.request = "";
+            this.reasons = undefined;
             this.legs = [];
         };
 
@@ -19074,6 +19488,8 @@ export const troupe = $root.troupe = (() => {
             if (message.legs != null && message.legs.length)
                 for (let i = 0; i < message.legs.length; ++i)
                     troupe.PlanLeg.encode(message.legs[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.reasons != null)
+                troupe.RouteReasons.encode(message.reasons, writer.uint32(26).fork(), _depth + 1).ldelim();
             if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -19121,6 +19537,12 @@ export const troupe = $root.troupe = (() => {
                         message.legs.push(troupe.PlanLeg.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        message.reasons = troupe.RouteReasons.decode(reader, reader.size(), $undefined, _depth + 1, message.reasons);
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -19139,6 +19561,419 @@ export const troupe = $root.troupe = (() => {
         };
 
         return Plan;
+    })();
+
+    troupe.RouteReasons = (function() {
+
+        const RouteReasons = function () {
+            this.choices = [];
+        };
+
+        RouteReasons.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.choices != null && message.choices.length)
+                for (let i = 0; i < message.choices.length; ++i)
+                    troupe.RouteChoice.encode(message.choices[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        RouteReasons.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.RouteReasons();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.choices && message.choices.length))
+                            message.choices = [];
+                        message.choices.push(troupe.RouteChoice.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return RouteReasons;
+    })();
+
+    troupe.RouteChoice = (function() {
+
+        const RouteChoice = function () {
+            this.prefill = false;
+            this.mode = "";
+            this.chosen = "";
+            this.why = "";
+            this.unit = "";
+            this.waited_ms = 0;
+            this.count = 0;
+            this.workers = [];
+        };
+
+        RouteChoice.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.prefill != null && message.prefill !== false)
+                writer.uint32(8).bool(message.prefill);
+            if (message.mode != null && message.mode !== "")
+                writer.uint32(18).string(message.mode);
+            if (message.chosen != null && message.chosen !== "")
+                writer.uint32(26).string(message.chosen);
+            if (message.why != null && message.why !== "")
+                writer.uint32(34).string(message.why);
+            if (message.unit != null && message.unit !== "")
+                writer.uint32(42).string(message.unit);
+            if (message.waited_ms != null && !$Object.is(message.waited_ms, 0))
+                writer.uint32(53).float(message.waited_ms);
+            if (message.count != null && message.count !== 0)
+                writer.uint32(56).uint32(message.count);
+            if (message.workers != null && message.workers.length)
+                for (let i = 0; i < message.workers.length; ++i)
+                    troupe.RouteCost.encode(message.workers[i], writer.uint32(66).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        RouteChoice.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.RouteChoice();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        message.prefill = reader.bool();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        message.mode = reader.stringVerify();
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        message.chosen = reader.stringVerify();
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        message.why = reader.stringVerify();
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        message.unit = reader.stringVerify();
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 5)
+                            break;
+                        message.waited_ms = reader.float();
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 0)
+                            break;
+                        message.count = reader.uint32();
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.workers && message.workers.length))
+                            message.workers = [];
+                        message.workers.push(troupe.RouteCost.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return RouteChoice;
+    })();
+
+    troupe.RouteCost = (function() {
+
+        const RouteCost = function () {
+            this.worker = "";
+            this.cost = 0;
+            this.overlap_blocks = 0;
+            this.left_out = "";
+            this.parts = [];
+        };
+
+        RouteCost.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.worker != null && message.worker !== "")
+                writer.uint32(10).string(message.worker);
+            if (message.cost != null && !$Object.is(message.cost, 0))
+                writer.uint32(17).double(message.cost);
+            if (message.overlap_blocks != null && message.overlap_blocks !== 0)
+                writer.uint32(24).uint32(message.overlap_blocks);
+            if (message.parts != null && message.parts.length)
+                for (let i = 0; i < message.parts.length; ++i)
+                    troupe.CostPart.encode(message.parts[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+            if (message.left_out != null && message.left_out !== "")
+                writer.uint32(42).string(message.left_out);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        RouteCost.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.RouteCost();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.worker = reader.stringVerify();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 1)
+                            break;
+                        message.cost = reader.double();
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        message.overlap_blocks = reader.uint32();
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.parts && message.parts.length))
+                            message.parts = [];
+                        message.parts.push(troupe.CostPart.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        message.left_out = reader.stringVerify();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return RouteCost;
+    })();
+
+    troupe.CostPart = (function() {
+
+        const CostPart = function () {
+            this.name = "";
+            this.value = 0;
+        };
+
+        CostPart.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.name != null && message.name !== "")
+                writer.uint32(10).string(message.name);
+            if (message.value != null && !$Object.is(message.value, 0))
+                writer.uint32(17).double(message.value);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        CostPart.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.CostPart();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.name = reader.stringVerify();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 1)
+                            break;
+                        message.value = reader.double();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return CostPart;
     })();
 
     troupe.PlanLeg = (function() {

@@ -646,6 +646,13 @@ export type TokenBatch = {
   readonly request: string;
   readonly choices: readonly ChoiceTokens[];
   readonly finished: readonly Finished[];
+  readonly times?: BeginTimes;
+};
+
+export type BeginTimes = {
+  readonly transfer_ms: number;
+  readonly queue_ms: number;
+  readonly prefill_ms: number;
 };
 
 export type Credit = {
@@ -1223,6 +1230,22 @@ export type Unwatch = {
   readonly watcher?: ActorRef;
 };
 
+export type GetRequests = {};
+
+export type RequestList = {
+  readonly json: string;
+};
+
+export type GetRequest = {
+  readonly id: string;
+  readonly follow: boolean;
+};
+
+export type RequestSaid = {
+  readonly found: boolean;
+  readonly json: string;
+};
+
 export type ResumeContext = {
   readonly owner: string;
   readonly created_s: number;
@@ -1275,6 +1298,7 @@ export type Route = {
   readonly salt?: string;
   readonly whole?: boolean;
   readonly prefill_for?: string;
+  readonly explain?: boolean;
 };
 
 export type RouteHints = {
@@ -1297,6 +1321,35 @@ export type TaintWeight = {
 export type Plan = {
   readonly request: string;
   readonly legs: readonly PlanLeg[];
+  readonly reasons?: RouteReasons;
+};
+
+export type RouteReasons = {
+  readonly choices: readonly RouteChoice[];
+};
+
+export type RouteChoice = {
+  readonly prefill: boolean;
+  readonly mode: string;
+  readonly chosen: string;
+  readonly why: string;
+  readonly unit: string;
+  readonly waited_ms: number;
+  readonly count: number;
+  readonly workers: readonly RouteCost[];
+};
+
+export type RouteCost = {
+  readonly worker: string;
+  readonly cost: number;
+  readonly overlap_blocks: number;
+  readonly parts: readonly CostPart[];
+  readonly left_out: string;
+};
+
+export type CostPart = {
+  readonly name: string;
+  readonly value: number;
 };
 
 export type PlanLeg = {

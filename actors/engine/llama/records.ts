@@ -20,6 +20,7 @@ type OpenTokens = {
   first_index: number;
   tokens: number[];
   logprobs?: TokenLogprob[];
+  prefill_ms?: number;
 };
 
 type OpenScores = {
@@ -67,6 +68,9 @@ export function readRecords(reader: RecordReader, length: number): readonly Engi
   return events;
 }
 
+/** Of a token's record without what `n` counts. */
+const TOKEN_WORDS = 6;
+
 function readToken(
   reader: RecordReader,
   at: number,
@@ -84,6 +88,7 @@ function readToken(
     events.push(event);
   }
   event.tokens.push(words[at + 4]!);
+  if (words[at]! > TOKEN_WORDS + n) event.prefill_ms = floats[at + TOKEN_WORDS + n]!;
   if (n === 0) return;
   event.logprobs?.push({ logprob: floats[at + 6]!, top: topOf(reader, at, n) });
 }

@@ -19,6 +19,8 @@ export class Answer extends Sequence {
   stop_token: number | undefined;
   /** Why it ends, where that is not its stop token or its length. */
   ending: "stop" | "error" | undefined;
+  /** When its first pass began; NaN: not yet, or its first token is told. */
+  admitted_ms = Number.NaN;
   /** The next score of the prompt that is to be told; from `prompt_tokens - 1` on: none. */
   #scores_from: number;
 

@@ -89,7 +89,10 @@ export class MockerEngine implements Engine {
         log: this.kv_events,
         dp_rank,
         sink: {
-          token: (answer) => this.#token(answer),
+          admitted: (answer, now_ms) => {
+            if (answer.generated === 0) answer.admitted_ms = now_ms;
+          },
+          token: (answer, at_ms) => this.#token(answer, at_ms),
           finished: (answer) => {
             const { ending, stop_token } = answer;
             this.#finished(answer, ending ?? (stop_token === undefined ? "length" : "stop"));
@@ -254,7 +257,7 @@ export class MockerEngine implements Engine {
   }
 
   /** Draws a token, or says that the answer ends, or that it cannot be drawn yet. */
-  #token(answer: Answer): TokenOutcome {
+  #token(answer: Answer, at_ms: number): TokenOutcome {
     const { request, stops, index, masks } = answer;
     if (request.scores_from !== undefined) {
       const scores = answer.takeScores(this.#drawable);
@@ -276,19 +279,12 @@ export class MockerEngine implements Engine {
     }
     answer.token_blocks.push(token);
     const { handle, logprobs } = request;
-    if (logprobs < 0) {
-      this.#events.push({ kind: "tokens", handle, first_index: index, tokens: [token] });
-    } else {
-      const logprob = drawnLogprob(token, logprobs, this.#drawable.vocab_size);
-      const tokens = [token];
-      this.#events.push({
-        kind: "tokens",
-        handle,
-        first_index: index,
-        tokens,
-        logprobs: [logprob],
-      });
-    }
+    const event = { kind: "tokens" as const, handle, first_index: index, tokens: [token] };
+    const { vocab_size } = this.#drawable;
+    const scored =
+      logprobs < 0 ? event : { ...event, logprobs: [drawnLogprob(token, logprobs, vocab_size)] };
+    const first = answer.generated === 0 && !Number.isNaN(answer.admitted_ms);
+    this.#events.push(first ? { ...scored, prefill_ms: at_ms - answer.admitted_ms } : scored);
     return "drawn";
   }
 

@@ -52,14 +52,18 @@ export class MeteredRequests {
     const { metrics, clock, idle } = this.#parts;
     const { model, endpoint, type, cut, quiet, over } = request;
     const live = this.#live.add({ cut, quiet, exchange: context.exchange });
-    const meter = metrics.request(model, endpoint, type, context.arrived_ms, () => {
+    const { charge, entry } = context;
+    if (entry !== undefined) {
+      entry.endpoint = endpoint;
+      entry.model = model;
+      entry.metered = true;
+    }
+    const meter = metrics.request({ model, endpoint, type }, context.arrived_ms, entry, () => {
       this.#live.remove(live);
       this.ended_ms = clock.now_ms();
       over?.();
       if (this.#live.size === 0) idle();
     });
-    const { charge, trace } = context;
-    const charged = charge === undefined ? meter : new ChargedMeter(meter, charge);
-    return trace === undefined ? charged : trace.meter(charged);
+    return charge === undefined ? meter : new ChargedMeter(meter, charge);
   }
 }

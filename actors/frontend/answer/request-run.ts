@@ -24,6 +24,7 @@ import type {
 import type { Generation } from "../api/dialect.ts";
 import type { RequestMeter } from "../frontend-metrics.ts";
 import type { ServedModel } from "../models/served-model.ts";
+import { type RequestEntry, TIMED_EACH } from "../requests/request-entry.ts";
 import { localFailures } from "./local-failures.ts";
 
 /** Where the choices of all prompts come together; choices are numbered over the whole request. */
@@ -47,6 +48,8 @@ export type RequestRunOptions = {
   readonly output: AnswerOutput;
   readonly meter: RequestMeter;
   readonly trace: TraceContext | undefined;
+  /** Keeps account of it; undefined: nobody does. */
+  readonly entry?: RequestEntry | undefined;
   /** Whether workers keep the answers when the client leaves or the server ends the request. */
   readonly keeps: (why: "left" | "cut") => boolean;
   /** Tokens that the client has already, by choice: they are not counted again. */
@@ -66,6 +69,7 @@ export class RequestRun {
   #cached_tokens = 0;
   #cached_by_tier: CachedByTier | undefined;
   #over = false;
+  #pieces = 0;
 
   constructor(options: RequestRunOptions) {
     this.#options = options;
@@ -75,7 +79,8 @@ export class RequestRun {
   begin(): void {
     const before = ambient.trace;
     // No message is being handled here, so the ambient trace is the request's own.
-    const { trace, generation } = this.#options;
+    const { trace, generation, entry } = this.#options;
+    if (entry !== undefined) entry.prompt_tokens = promptTokens(generation);
     const correlation = generation.answers[0]?.request ?? "";
     ambient.trace = trace === undefined ? undefined : { ...trace, correlation };
     try {
@@ -86,10 +91,12 @@ export class RequestRun {
   }
 
   #startAll(): void {
-    const { generation, start } = this.#options;
+    const { generation, start, entry } = this.#options;
+    const explain = entry?.explains === true;
     generation.answers.forEach((answer, prompt) => {
       if (this.#over) return;
-      const request = withAdapter(answer, generation.model);
+      const plain = withAdapter(answer, generation.model);
+      const request = explain ? { ...plain, explain } : plain;
       const sink = this.#sink(prompt, prompt * generation.made_each);
       const scored = request.scored_choices !== undefined && request.prompt.length > 1;
       if (request.max_tokens === 0 && !scored) {
@@ -119,6 +126,7 @@ export class RequestRun {
   #end(failure: AnswerFailure, keeps: boolean): void {
     if (this.#over) return;
     this.#over = true;
+    if (this.#options.entry !== undefined) this.#options.entry.error = failure.message;
     this.#stopAll(failure.message, keeps);
     this.#options.meter.failed(failure.status);
     this.#options.output.failed(failure);
@@ -153,27 +161,45 @@ export class RequestRun {
   }
 
   #plainSink(prompt: number, offset: number): AnswerSink {
-    const { output, meter, had = nothing } = this.#options;
+    const { output, meter, entry, had = nothing } = this.#options;
     return {
+      step: (step) => entry?.step(prompt, step),
       placed: (worker, attempt) => output.placed?.(prompt, worker, attempt),
       piece: (piece) => {
         if (this.#over) return true;
-        if (piece.delivered > (had[offset + piece.choice] ?? 0)) meter.tokens(piece.tokens.length);
-        return output.piece(offset + piece.choice, piece);
+        const choice = offset + piece.choice;
+        if (piece.delivered > (had[choice] ?? 0)) meter.tokens(piece.tokens.length);
+        if (entry === undefined) return output.piece(choice, piece);
+        if (entry.text !== undefined) entry.said(choice, piece.text);
+        return this.#shown(entry, choice, piece);
       },
       scores: (scores) => {
         if (!this.#over) output.scores?.(offset + scores.choice, scores);
       },
       end: (end) => {
-        if (!this.#over) output.end(offset + end.choice, end);
+        if (this.#over) return;
+        entry?.reason(end.reason);
+        output.end(offset + end.choice, end);
       },
       done: (usage) => this.#promptDone(prompt, usage),
       failed: (failure) => this.#fail(prompt, failure),
     };
   }
 
+  /** The piece goes to the client; the time that it takes is measured of some. */
+  #shown(entry: RequestEntry, choice: number, piece: AnswerPiece): boolean {
+    const { output } = this.#options;
+    this.#pieces += 1;
+    if (this.#pieces % TIMED_EACH !== 0) return output.piece(choice, piece);
+    const from_ms = entry.now_ms();
+    const takes_more = output.piece(choice, piece);
+    entry.shown_ms += TIMED_EACH * (entry.now_ms() - from_ms);
+    return takes_more;
+  }
+
   #promptDone(prompt: number, usage: AnswerUsage): void {
     if (this.#over || this.#done[prompt] === true) return;
+    this.#options.entry?.promptDone(prompt);
     this.#done[prompt] = true;
     this.#handles[prompt] = undefined;
     this.#prompt_tokens += usage.prompt_tokens;
@@ -206,6 +232,12 @@ export class RequestRun {
 function tiersOfBoth(a: CachedByTier | undefined, b: CachedByTier | undefined) {
   if (a === undefined || b === undefined) return a ?? b;
   return { g1: a.g1 + b.g1, g2: a.g2 + b.g2, g3: a.g3 + b.g3, g4: a.g4 + b.g4 };
+}
+
+function promptTokens({ answers }: Generation): number {
+  let tokens = 0;
+  for (const { prompt } of answers) tokens += prompt.length;
+  return tokens;
 }
 
 /** `max_tokens: 0`: the client wants the echo alone, and no worker is asked. */

@@ -226,6 +226,7 @@ export class Responses {
     });
     onAbort(context, () => stop(clientGone()));
     const trace = traceOf(context);
+    context.entry?.computing();
     return quiet.from(runEmbedding(work, { start, clock, meter, trace, stopped }));
   }
 
@@ -251,9 +252,10 @@ export class Responses {
       had,
       generation,
       start: startAnswer,
-      output: withCopies(generation, context.trace?.output(output) ?? output),
+      output: withCopies(generation, output),
       meter,
       trace: traceOf(context),
+      entry: context.entry,
     });
     if (!detached) onAbort(context, () => run.abandon("client disconnected"));
     recording?.started(() => {
@@ -266,6 +268,7 @@ export class Responses {
 }
 
 function traceOf(context: RequestContext): TraceContext | undefined {
+  if (context.entry !== undefined) return context.entry.trace;
   const header = context.request.headers.get("traceparent");
   return header === null ? undefined : parseTraceparent(header);
 }

@@ -10,7 +10,7 @@ import type { PlaneState } from "../../../runtime/planes.ts";
 import { Access, keyIn } from "../access/access.ts";
 import { KeyGate, type SharedLimits } from "../access/key-gate.ts";
 import { plainKey } from "../access/key-rule.ts";
-import { ApiError, clip, draining } from "../api/api-error.ts";
+import { ApiError, draining } from "../api/api-error.ts";
 import { checkObject } from "../api/check-body.ts";
 import { type Dialect, dialectAround } from "../api/dialect.ts";
 import type { Archive, JsonRoute, ServerFacts } from "../api/json-route.ts";
@@ -24,10 +24,13 @@ import { healthOf } from "../models/info-bodies.ts";
 import type { Prepared } from "../prompt/prepare-request.ts";
 import { withTemplate } from "../prompt/request-template.ts";
 import { LONG_TEXT } from "../prompt/tokens-ahead.ts";
+import type { RequestBook } from "../requests/request-book.ts";
+import type { Arrival, RequestEntry } from "../requests/request-entry.ts";
 import { newRequestId } from "../resume/stream-id.ts";
 import { answerJsonRoute, type RouteCaller, type SentBody } from "./answer-json-route.ts";
 import { BodyBudget, type HeldBody } from "./body-budget.ts";
 import { allowOrigin, checkOrigin, preflightHeaders } from "./cors.ts";
+import { statusOf, unknownPath, wrongMethod } from "./door-errors.ts";
 import { readJson } from "./read-body.ts";
 import { errorResponse, type RequestContext } from "./request-context.ts";
 import { type Found, pathOf, type Routes, routeOf, routesOf } from "./routes.ts";
@@ -42,6 +45,8 @@ export type DoorParts = Omit<GeneratorParts, "gate"> & {
   readonly busy: ServerFacts["busy"];
   readonly lora: ServerFacts["lora"];
   readonly archive: Archive;
+  /** Keeps account of requests; undefined: nobody does. */
+  readonly book?: RequestBook | undefined;
   /** Prometheus text of everything that this process shows. */
   readonly renderMetrics: () => string | Promise<string>;
   readonly page?: ServerFacts["page"] | undefined;
@@ -165,20 +170,33 @@ export class Door {
         ? found.route.dialect
         : dialectAround(dialects, path, request.headers, this.#facts.pathOf);
     if (dialect?.id_header !== undefined) headers[dialect.id_header] = id;
+    const arrived_ms = clock.now_ms();
     const context: RequestContext = {
-      ...{ request, path, id, headers, exchange },
-      arrived_ms: clock.now_ms(),
+      ...{ request, path, id, headers, exchange, arrived_ms },
+      entry: this.#entryOf(found, { id, request, path, arrived_ms }),
       form: { errorBody: dialect?.errorBody ?? openAiErrorBody },
     };
     return this.#answered(context, found, owner);
   }
 
+  /** What makes an answer is in the request book. */
+  #entryOf({ route }: Found, arrival: Arrival): RequestEntry | undefined {
+    const { book, metrics } = this.#parts;
+    if (route.kind === "dialect") return book?.begin(arrival, route.dialect.name, metrics);
+    return route.kind === "resume" ? book?.begin(arrival, "streams", metrics) : undefined;
+  }
+
   async #answered(context: RequestContext, found: Found, owner?: string): Promise<Response> {
+    const { entry } = context;
     try {
       // For HEAD the server itself leaves out the body and keeps its length.
-      return await this.#answer(context, found, owner);
-    } catch (error) {
-      return errorResponse(context, this.#apiError(context, error));
+      const response = await this.#answer(context, found, owner);
+      if (entry?.metered === false) entry.answered(response.status);
+      return response;
+    } catch (given) {
+      const error = this.#apiError(context, given);
+      entry?.failed(error.status, error.message);
+      return errorResponse(context, error);
     }
   }
 
@@ -311,6 +329,12 @@ export class Door {
       if ((body as { stream?: unknown }).stream === true) facts.type = "stream";
       metrics.stage("receive", context.arrived_ms);
       const from_ms = clock.now_ms();
+      const { entry } = context;
+      if (entry !== undefined) {
+        entry.received(from_ms);
+        entry.model = facts.model;
+        this.#parts.book?.bodyOf(entry, sent, held.bytes);
+      }
       const earlier =
         dialect.makes === "generation" && dialect.load !== undefined
           ? await dialect.load(body, this.#generator.keptFor(context, owner).earlier)
@@ -365,23 +389,3 @@ export class Door {
     );
   }
 }
-
-const statusOf = (error: unknown): number => (error instanceof ApiError ? error.status : 500);
-
-const unknownPath = (context: RequestContext) =>
-  new ApiError(
-    404,
-    "unknown_url",
-    // The body of HEAD has the length that it has for GET.
-    `Unknown request URL: ${clip(context.request.method.replace("HEAD", "GET"))} ` +
-      `${clip(context.path)} – GET /docs shows all there are, /openapi.json says it to programs.`,
-  );
-
-const wrongMethod = (context: RequestContext, allow: string) =>
-  new ApiError(
-    405,
-    "method_not_allowed",
-    `${clip(context.request.method)} is not allowed at ${clip(context.path)}; it takes ${allow}.`,
-    null,
-    { Allow: allow },
-  );

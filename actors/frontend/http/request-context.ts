@@ -5,7 +5,7 @@ import type { Charge } from "../access/charge.ts";
 import type { KeyRule } from "../access/key-rule.ts";
 import type { ApiError } from "../api/api-error.ts";
 import type { ErrorBody } from "../api/dialect.ts";
-import type { Traced } from "../trace/traced.ts";
+import type { RequestEntry } from "../requests/request-entry.ts";
 
 export type RequestContext = {
   readonly request: Request;
@@ -22,8 +22,8 @@ export type RequestContext = {
   readonly charge?: Charge | undefined;
   /** Undefined where no part needs it. */
   readonly exchange?: HttpExchange | undefined;
-  /** Notes what becomes of it; undefined: there is no request trace. */
-  readonly trace?: Traced | undefined;
+  /** Notes what becomes of it; undefined: nobody looks at it. */
+  readonly entry?: RequestEntry | undefined;
   /** On the clock's scale. */
   readonly arrived_ms: number;
   /** How its errors look. Those of a resumed stream are its dialect's, once that is known. */

@@ -108,7 +108,7 @@ export async function prepareLongRequest(
   body: object,
   earlier?: Loaded,
 ): Promise<Prepared> {
-  const ahead = new TokensAhead(parts.clock, parts.metrics);
+  const ahead = new TokensAhead(parts.clock, context.entry ?? parts.metrics);
   return ahead.run(() => prepareRequest(parts, context, dialect, body, ahead, earlier));
 }
 
@@ -128,7 +128,7 @@ export function prepareContext(
     pin: pinOf(headers, nvext),
     hints: hintsOfKey(routeHintsOf(headers, nvext), context.key),
     default_max_tokens: settings.default_max_tokens,
-    timed: parts.metrics,
+    timed: context.entry ?? parts.metrics,
     greedy: nvext?.greed_sampling === true,
     prompt_tokens: nvext?.token_data ?? undefined,
     salt: nvext?.cache_salt ?? undefined,

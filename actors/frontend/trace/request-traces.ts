@@ -3,9 +3,11 @@
  * answers and the writer. What does not fit is dropped and counted; no answer waits for a disk.
  */
 import type { Clock } from "../../../runtime/capabilities.ts";
+import type { AnswerUsage } from "../../stream/stream.ts";
 import type { RequestContext } from "../http/request-context.ts";
 import type { Prepared } from "../prompt/prepare-request.ts";
-import { RequestTrace } from "./request-trace.ts";
+import type { RequestEntry } from "../requests/request-entry.ts";
+import { factsOf } from "./facts-of.ts";
 import type { RequestFacts } from "./trace-record.ts";
 
 const QUEUE_MOST = 4_096;
@@ -24,10 +26,18 @@ export class RequestTraces {
     this.#keeps_bodies = keeps_bodies;
   }
 
-  /** A request that is about to be answered. */
-  begin(context: RequestContext, prepared: Prepared, body: object): RequestTrace {
+  /** A request that is about to be answered: its entry's end becomes a line. */
+  follow(
+    entry: RequestEntry,
+    context: Pick<RequestContext, "headers" | "key">,
+    prepared: Prepared,
+    body: object,
+  ): void {
     const kept = this.#keeps_bodies ? body : undefined;
-    return new RequestTrace(this.#clock, context, prepared, kept, (facts) => this.#add(facts));
+    entry.onEnd = (usage: AnswerUsage | undefined) => {
+      const ended_ms = this.#clock.wall_ms();
+      this.#add({ ...factsOf(entry, context, prepared, usage, ended_ms), body: kept });
+    };
   }
 
   get waiting(): number {

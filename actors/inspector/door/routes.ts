@@ -10,6 +10,7 @@ import { liveRoute } from "./routes/live.ts";
 import { loadRoute } from "./routes/load.ts";
 import { meRoute } from "./routes/me.ts";
 import { overviewRoutes } from "./routes/overview.ts";
+import { requestRoutes } from "./routes/requests.ts";
 import { statusRoutes } from "./routes/status.ts";
 
 /** Browsers get the page. */
@@ -28,6 +29,7 @@ export const routes: readonly Route[] = [
   ...kvRoutes,
   loadRoute,
   ...statusRoutes,
+  ...requestRoutes,
   ...actorRoutes,
   ...actRoutes,
 ];

@@ -99,6 +99,7 @@ export class SessionAffinity {
   /** Hard: admits only the bound worker, unless it failed this request already. */
   filter(): KvFilter {
     return {
+      word: "not of its session",
       code: "overloaded",
       message: "The worker of this session may not take this request. Try again later.",
       concerns: ({ session }) => session !== undefined && this.options.mode === "hard",

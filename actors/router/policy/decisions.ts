@@ -1,4 +1,5 @@
 /** What a dispatcher says of a request, and what it asks of those who compute prompts elsewhere. */
+import type { RouteChoice } from "../../../proto/index.ts";
 import type { Binding } from "./affinity.ts";
 import type { RefusalCode } from "./filter.ts";
 import type { PlaceRequest } from "./place-request.ts";
@@ -23,6 +24,8 @@ export type Placement = {
   /** Those that it computes. */
   readonly uncached_tokens: number;
   readonly waited_ms: number;
+  /** Why this worker, where the request asks for it. */
+  readonly choice: RouteChoice | undefined;
   /** The binding of its session, if it has one and sessions are kept. */
   readonly bound: Binding | undefined;
 };

@@ -26,9 +26,10 @@ import {
 } from "./filters.ts";
 import { type KvPolicy, type KvPolicyOptions, kvPolicy } from "./kv-policies.ts";
 import { LoadBook } from "./load-book.ts";
-import { type Place, TIER_COUNT, uncachedTokens } from "./place.ts";
+import { cachedBlocks, type Place, uncachedTokens } from "./place.ts";
 import { isParticular, type PlaceRequest } from "./place-request.ts";
 import { PromptMatches } from "./prompt-matches.ts";
+import { choiceOf } from "./reasons/reasons.ts";
 import { type QueueEntry, RouteQueue } from "./route-queue.ts";
 import { type Selected, type Selection, select } from "./select.ts";
 import { backlogTokens, type ReportedLoad, type RoutedWorker, report } from "./worker-state.ts";
@@ -291,6 +292,8 @@ export class KvDispatcher {
       return this.#refusal(request, code, absent ? 503 : 529, message, now_ms);
     }
     const worker = this.#workers[selected.at]!;
+    const waited_ms = now_ms - entry.arrived_ms;
+    const choice = choiceOf(this.#policy, this.#selection, place, selected.at, waited_ms);
     const all_tokens = uncachedTokens(place, selected.at);
     const uncached_tokens = this.#handOff(request, worker, all_tokens, now_ms);
     this.book.begin(request, worker, uncached_tokens, now_ms);
@@ -301,12 +304,9 @@ export class KvDispatcher {
         : this.affinity?.bind(session, worker, now_ms, this.#wall_ms());
     const blocks = request.hashes.length >>> 1;
     this.#index.routed(worker.slot, worker.rank, request.hashes, blocks, now_ms);
-    let cached_blocks = 0;
-    for (let tier = 0; tier < TIER_COUNT; tier++) {
-      cached_blocks += place.cached_blocks[TIER_COUNT * selected.at + tier]!;
-    }
-    const waited_ms = now_ms - entry.arrived_ms;
-    return { kind: "placed", request, worker, cached_blocks, uncached_tokens, waited_ms, bound };
+    const cached_blocks = cachedBlocks(place, selected.at);
+    const facts = { cached_blocks, uncached_tokens, waited_ms, choice, bound };
+    return { kind: "placed", request, worker, ...facts };
   }
 
   /** The place is valid until the next call: its rows are used again. */

@@ -44,6 +44,8 @@ export type RefusalCode = "no_worker" | "pinned_missing" | "overloaded" | "pinne
 
 /** `W`: the worker as the filter reads it; `Q`: its other inputs. */
 export type Filter<W, Q extends { readonly request: unknown }> = {
+  /** What a worker that it leaves out is, for people. */
+  readonly word?: string;
   /** The kind of refusal when this filter takes the last worker away. */
   readonly code: RefusalCode;
   /** The message to the client then. */

@@ -12,6 +12,7 @@ export type KvFilter = Filter<RoutedWorker, Place>;
 export const NO_WORKERS = "No worker is there at the moment. Try again in a few seconds.";
 
 const pinned: ConstraintFilter = {
+  word: "not named",
   code: "pinned_missing",
   message: "The worker that this request names is not there. Name another one, or none.",
   concerns: ({ pin }) => pin !== undefined,
@@ -19,6 +20,7 @@ const pinned: ConstraintFilter = {
 };
 
 const allowed: ConstraintFilter = {
+  word: "not allowed",
   code: "no_worker",
   message: "None of the workers that this request allows is there. Allow others, or all.",
   concerns: ({ allow }) => allow !== undefined,
@@ -26,6 +28,7 @@ const allowed: ConstraintFilter = {
 };
 
 const required: ConstraintFilter = {
+  word: "lacks a label",
   code: "no_worker",
   message: "No worker has all taints or labels that this request requires.",
   concerns: ({ required_taints }) => required_taints !== undefined,
@@ -34,6 +37,7 @@ const required: ConstraintFilter = {
 };
 
 const tolerated: ConstraintFilter = {
+  word: "taint",
   code: "no_worker",
   message: "Every worker has a taint that this request does not tolerate.",
   concerns: () => true,
@@ -51,6 +55,7 @@ const tolerates = (
   taints.every((taint) => tolerated_taints.includes(taint) || required_taints.includes(taint));
 
 const adapted: ConstraintFilter = {
+  word: "no adapter",
   code: "no_worker",
   message: "No worker has the adapter that this request names. Load it, or try again in a moment.",
   concerns: ({ adapter }) => adapter !== undefined,
@@ -68,6 +73,7 @@ export const constraintFilters: readonly ConstraintFilter[] = [
 ];
 
 export const notExcluded: AnyFilter = {
+  word: "excluded",
   code: "overloaded",
   message: "Every worker is full or did not answer. Try again in a moment.",
   concerns: ({ exclude }) => exclude !== undefined && exclude.length > 0,
@@ -76,6 +82,7 @@ export const notExcluded: AnyFilter = {
 };
 
 export const nothingWaits: AnyFilter = {
+  word: "requests wait there",
   code: "overloaded",
   message: "Requests wait at every worker. Try again in a moment.",
   concerns: ({ spare }) => spare === true,
@@ -84,6 +91,7 @@ export const nothingWaits: AnyFilter = {
 
 /** Avoids workers that failed lately: one that restarts after a crash is empty and would win. */
 export const notFailing: AnyFilter = {
+  word: "failed lately",
   code: "overloaded",
   message: "Every worker failed lately. Try again in a moment.",
   soft: true,
@@ -94,6 +102,7 @@ export const notFailing: AnyFilter = {
 
 /** A prompt that never fits a worker's cache would wait for ever. */
 const fits: KvFilter = {
+  word: "too small",
   code: "no_worker",
   message: "This prompt is larger than the cache of any worker. Shorten it.",
   concerns: () => true,
@@ -107,6 +116,7 @@ const SPARE_PASSES = 4;
 
 /** The worker can begin with the prompt soon, and has room for all of it. */
 const hasSpare: KvFilter = {
+  word: "no room",
   code: "overloaded",
   message: "No worker has room to spare at the moment. Try again in a moment.",
   concerns: ({ spare }) => spare === true,
@@ -140,6 +150,7 @@ export type BusyThresholds = {
 /** Filters for the thresholds that are set. They may be changed while requests run. */
 export function busyFilters(thresholds: () => BusyThresholds): readonly KvFilter[] {
   const notBusy: KvFilter = {
+    word: "busy",
     code: "overloaded",
     message: BUSY_MESSAGE,
     concerns: () => true,
@@ -166,6 +177,7 @@ export function busyFilters(thresholds: () => BusyThresholds): readonly KvFilter
     },
   };
   const pinnedNotBusy: KvFilter = {
+    word: "busy",
     code: "pinned_overloaded",
     message: "The worker that this request names is busy. Try again later, or name none.",
     concerns: ({ pin }) => pin !== undefined,

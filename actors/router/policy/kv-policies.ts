@@ -7,7 +7,12 @@ import {
   adaptiveScan,
   adaptiveScorer,
 } from "./cost/adaptive-cost.ts";
-import { type DynamoCostOptions, dynamoScorer, taintFactor } from "./cost/dynamo-cost.ts";
+import {
+  type DynamoCostOptions,
+  dynamoParts,
+  dynamoScorer,
+  taintFactor,
+} from "./cost/dynamo-cost.ts";
 import {
   DEFAULT_OBJECTIVE,
   holdingFor,
@@ -17,6 +22,8 @@ import {
 } from "./cost/objective.ts";
 import type { BusyThresholds } from "./filters.ts";
 import type { ConditionalOptions } from "./pairs/conditional.ts";
+import { adaptiveParts } from "./reasons/adaptive-parts.ts";
+import type { Explainer } from "./reasons/reasons.ts";
 import type { QueueOptions, QueueOrder } from "./route-queue.ts";
 import { type Factor, type Picker, pickSoftly, type Scan, type Scorer } from "./select.ts";
 import type { WorkerTable } from "./worker-table.ts";
@@ -60,6 +67,9 @@ export type KvPolicyOptions = {
 };
 
 export type KvPolicy = {
+  readonly name: KvPolicyName;
+  /** What the scorer's cost of one worker is made of. */
+  readonly explain: Explainer;
   /** The objective of "adaptive". */
   readonly objective: RouterObjective | undefined;
   readonly scorer: Scorer;
@@ -76,7 +86,7 @@ export type KvPolicy = {
 /** Parts of a policy where its options name no others. */
 type Recipe = Pick<
   KvPolicy,
-  "objective" | "scorer" | "scan" | "queue_threshold" | "hold_passes" | "patience"
+  "objective" | "scorer" | "scan" | "explain" | "queue_threshold" | "hold_passes" | "patience"
 > & { readonly order: QueueOrder };
 
 /** Inputs of a scan: the workers, and the blocks in use at them. */
@@ -95,6 +105,7 @@ const recipes: Readonly<Record<KvPolicyName, MakeRecipe>> = {
       scorer: adaptiveScorer(inputs, weights),
       scan: adaptiveScan(inputs, table, active, weights),
       queue_threshold: DEFAULT_THRESHOLD_PASSES,
+      explain: adaptiveParts(inputs, weights),
       ...holdingFor(objective),
       order: "shortest",
     };
@@ -103,6 +114,7 @@ const recipes: Readonly<Record<KvPolicyName, MakeRecipe>> = {
     objective: undefined,
     scorer: dynamoScorer(options.dynamo),
     scan: undefined,
+    explain: dynamoParts(options.dynamo),
     queue_threshold: Number.POSITIVE_INFINITY,
     ...neverHeld,
     order: "fcfs",
@@ -118,7 +130,9 @@ export function kvPolicy(
 ): KvPolicy {
   const recipe = recipes[options.name](options, inputs, { table, active });
   return {
+    name: options.name,
     objective: recipe.objective,
+    explain: recipe.explain,
     scorer: recipe.scorer,
     scan: recipe.scan,
     factors: [taintFactor],

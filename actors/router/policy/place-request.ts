@@ -19,6 +19,8 @@ export type PlaceRequest = Constraints & {
   readonly continued?: boolean;
   /** True: one worker computes the prompt and makes the answer. */
   readonly whole?: boolean;
+  /** True: its placement says why it is as it is. */
+  readonly explain?: boolean;
   /** Weight by label or taint: positive draws, negative repels. */
   readonly preferred_taints?: Readonly<Record<string, number>>;
 };

@@ -33,6 +33,13 @@ export const TIER_COUNT = 4;
 /** Share of a block's computing that a hit in each tier saves; Dynamo's defaults. */
 export const tierCredits: readonly number[] = [1, 0.75, 0.25, 0];
 
+/** Leading blocks of the prompt that worker `at` has, in any tier. */
+export function cachedBlocks({ cached_blocks }: Place, at: number): number {
+  let blocks = 0;
+  for (let tier = 0; tier < TIER_COUNT; tier++) blocks += cached_blocks[TIER_COUNT * at + tier]!;
+  return blocks;
+}
+
 /** Blocks saved at worker `at`, each tier with its credit. */
 function creditedBlocks(place: Place, at: number): number {
   let blocks = 0;

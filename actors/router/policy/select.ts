@@ -45,17 +45,18 @@ export type Selected =
 let costs = new Float64Array(64);
 let positions = new Int32Array(64);
 
-export function select(selection: Selection, place: Place, random: Random): Selected {
+/**
+ * Fills in the costs of the workers that may get the request.
+ * @returns how many they are, or the filter that left none; 0 when there are no workers
+ */
+export function compare(selection: Selection, place: Place): number | KvFilter {
   const { workers } = place;
   if (workers.length > costs.length) {
     costs = new Float64Array(2 * workers.length);
     positions = new Int32Array(2 * workers.length);
   }
   const count = admit(selection.filters, place, positions);
-  if (count === 0) return { kind: "refused", code: "no_worker", message: NO_WORKERS };
-  if (typeof count !== "number") {
-    return { kind: "refused", code: count.code, message: count.message };
-  }
+  if (typeof count !== "number" || count === 0) return count;
   if (selection.scan?.(place, costs) !== true) scoreEach(selection, place, count);
   else if (count < workers.length) {
     for (let i = 0; i < count; i++) costs[i] = costs[positions[i]!]!;
@@ -63,6 +64,18 @@ export function select(selection: Selection, place: Place, random: Random): Sele
   for (const factor of selection.factors) {
     if (!factor.concerns(place.request)) continue;
     for (let i = 0; i < count; i++) costs[i]! *= factor.of(place, positions[i]!);
+  }
+  return count;
+}
+
+/** What `compare` filled in: by rank its worker's place, and its cost. Valid until the next call. */
+export const compared = () => ({ costs, positions });
+
+export function select(selection: Selection, place: Place, random: Random): Selected {
+  const count = compare(selection, place);
+  if (count === 0) return { kind: "refused", code: "no_worker", message: NO_WORKERS };
+  if (typeof count !== "number") {
+    return { kind: "refused", code: count.code, message: count.message };
   }
   const picked = selection.picker(costs, count, random);
   return { kind: "chosen", at: positions[picked]!, cost: costs[picked]! };

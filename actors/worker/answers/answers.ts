@@ -34,6 +34,7 @@ import type { EngineEvent, EngineRequest } from "../../engine/engine.ts";
 import { finishesSoon } from "../draining.ts";
 import { refused } from "../refusal.ts";
 import type { KeepOptions } from "../worker-options.ts";
+import type { Arrival } from "./arrivals.ts";
 import { Claims } from "./claims.ts";
 import { Delivery, type LiveAnswer, type Reader } from "./delivery.ts";
 import { FinishedAnswers, type KeepLimits } from "./finished.ts";
@@ -87,6 +88,7 @@ export class Answers {
   readonly #last = new FinishedAnswers(lastLimits);
   readonly #claims: Claims;
   #sweep_timer: Timer | undefined;
+  readonly #now_ms = () => this.#host.ctx().clock.now_ms();
 
   constructor(host: AnswersHost) {
     this.#host = host;
@@ -125,11 +127,8 @@ export class Answers {
 
   /** True: an answer or a reader has this name. */
   holds(request: string): boolean {
-    const live = this.#live;
-    const kept = this.#kept;
-    return (
-      live.get(request) !== undefined || live.reader(request) !== undefined || kept.isOver(request)
-    );
+    const live = this.#live.get(request) ?? this.#live.reader(request);
+    return live !== undefined || this.#kept.isOver(request);
   }
 
   /** The engine has taken `parts`, one for each choice that is to be made. */
@@ -137,6 +136,7 @@ export class Answers {
     generate: Generate,
     consumer: ActorRef,
     parts: readonly EngineRequest[],
+    arrival: Arrival,
     cached_from?: CachedFrom,
   ): void {
     const ctx = this.#host.ctx();
@@ -150,6 +150,8 @@ export class Answers {
       readers: [],
       lost: undefined,
       began_ms: now_ms,
+      arrival,
+      times: undefined,
       deadline_at_ms: now_ms + deadline_ms,
       deadline: ctx.after(deadline_ms, { kind: "answer_late", request }),
       grace: undefined,
@@ -318,7 +320,7 @@ export class Answers {
   }
 
   record(event: Exclude<EngineEvent, { kind: "embedding" }>): void {
-    this.#live.record(event);
+    this.#live.record(event, this.#now_ms);
   }
 
   /** Sends all batches that have credit. */

@@ -2,12 +2,13 @@
  * The answers a worker is making, found by the names of their readers and by engine handle.
  * Bookkeeping only: the worker actor decides what to send, and when the engine runs.
  */
-import type { CachedFrom, ConsumerMessage, Generate } from "../../../proto/index.ts";
+import type { BeginTimes, CachedFrom, ConsumerMessage, Generate } from "../../../proto/index.ts";
 import type { Timer } from "../../../runtime/capabilities.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import { SlotMap } from "../../../runtime/slot-map.ts";
 import type { EngineEvent } from "../../engine/engine.ts";
 import { wireFinished, wireLogprobs } from "../engine-request.ts";
+import type { Arrival } from "./arrivals.ts";
 import {
   type ChoiceTranscript,
   endTokens,
@@ -40,6 +41,9 @@ export type LiveAnswer = {
    */
   lost: Reader | undefined;
   readonly began_ms: number;
+  readonly arrival: Arrival;
+  /** Of its way to the first token; undefined: it has none. */
+  times: BeginTimes | undefined;
   /** On the clock's scale. */
   readonly deadline_at_ms: number;
   deadline: Timer | undefined;
@@ -171,11 +175,12 @@ export class Delivery {
   }
 
   /** False: the event was dropped, as no answer has its handle any more. */
-  record(event: Exclude<EngineEvent, { kind: "embedding" }>): boolean {
+  record(event: Exclude<EngineEvent, { kind: "embedding" }>, now_ms: () => number): boolean {
     const part = this.#by_handle.get(event.handle);
     if (part === undefined) return false;
     const { answer, choice } = part;
     this.touch(answer);
+    if (event.kind !== "finished") answer.times ??= timesOf(answer, event, now_ms());
     if (event.kind === "tokens") {
       const first_index = choice.own_from + event.first_index;
       recordTokens(choice, first_index, event.tokens, wireLogprobs(event.logprobs));
@@ -249,12 +254,25 @@ function isAwaited({ readers }: LiveAnswer): boolean {
   return false;
 }
 
+type Made = Extract<EngineEvent, { kind: "tokens" | "scores" }>;
+
+/** Scores of a prompt come with its passes, so the engine does not say how long those took. */
+function timesOf({ arrival, began_ms }: LiveAnswer, event: Made, now_ms: number): BeginTimes {
+  const { arrived_ms, transfer_ms } = arrival;
+  const said_ms = event.kind === "tokens" ? event.prefill_ms : undefined;
+  const prefill_ms = Math.min(said_ms ?? now_ms - began_ms, now_ms - began_ms);
+  return { transfer_ms, queue_ms: now_ms - arrived_ms - transfer_ms - prefill_ms, prefill_ms };
+}
+
 /** False: a batch was refused. */
-function sendTo({ transcript, readers }: LiveAnswer): boolean {
+function sendTo({ transcript, readers, times }: LiveAnswer): boolean {
   let handed_over = true;
   for (const { position, consumer } of readers) {
-    const batch = nextBatch(transcript, position);
-    if (batch === undefined || consumer.tell(batch)) continue;
+    const isFirst = position.sent === 0;
+    const made = nextBatch(transcript, position);
+    if (made === undefined) continue;
+    const batch = isFirst && times !== undefined ? { ...made, times } : made;
+    if (consumer.tell(batch)) continue;
     unsend(transcript, position, batch);
     handed_over = false;
   }

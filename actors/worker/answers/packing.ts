@@ -56,6 +56,8 @@ export function unpackAnswer({ bytes, began_ms, deadline_at_ms }: PackedAnswer):
     readers: [],
     lost: undefined,
     began_ms,
+    arrival: { arrived_ms: began_ms, transfer_ms: 0 },
+    times: undefined,
     deadline_at_ms,
     deadline: undefined,
     grace: undefined,

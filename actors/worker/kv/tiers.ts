@@ -18,6 +18,7 @@ import type { Context } from "../../../runtime/kernel/context.ts";
 import type { ReplyPort } from "../../../runtime/kernel/ref.ts";
 import type { BlockMove, BlockPort, Engine, EngineRefusal } from "../../engine/engine.ts";
 import { hashesIn, packedHashes } from "../../kv/kv.ts";
+import type { Arrivals } from "../answers/arrivals.ts";
 import { isWellFormed } from "../engine-request.ts";
 import { KeeperLink, type LinkTimer, type TierOptions } from "./keeper-link.ts";
 import { Offload } from "./offload.ts";
@@ -40,6 +41,7 @@ export type TiersHost = {
   readonly engine: Engine;
   readonly blocks: BlockPort;
   readonly options: TierOptions;
+  readonly arrivals: Arrivals;
   readonly metrics: TierMetrics;
   /** Name and incarnation. */
   readonly name: () => string;
@@ -133,7 +135,10 @@ export class WorkerTiers {
       cachedRow: host.cachedRow,
       after: (delay_ms, message) => ctx().after(delay_ms, message),
       cancel: (timer) => ctx().cancel(timer),
-      ready: host.ready,
+      ready: (generate, reply, from) => {
+        host.arrivals.blocksCame(generate);
+        host.ready(generate, reply, from);
+      },
     });
     port.onMoved((handle, moves) => {
       this.#moved.push([handle, moves]);
@@ -201,7 +206,9 @@ export class WorkerTiers {
 
   /** True: `ready` is called later, and `port` was called. */
   hold(generate: Generate, port: () => ReplyPort): boolean {
-    return this.#onboard.start(generate, port);
+    if (!this.#onboard.start(generate, port)) return false;
+    this.#host.arrivals.waitsForBlocks(generate);
+    return true;
   }
 
   hear(message: KvArrived | KvTierNews | HandOffIs | PrefetchKv): void {

@@ -238,10 +238,9 @@ function runOf(generation: Generation, output: AnswerOutput, answers: FakeAnswer
   const metrics = new Metrics();
   let ended = 0;
   const meter = new FrontendMetrics(metrics, new VirtualClock()).request(
-    "toy",
-    "completions",
-    "stream",
+    { model: "toy", endpoint: "completions", type: "stream" },
     0,
+    undefined,
     () => {
       ended += 1;
     },

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { EchoEngine } from "../../../actors/engine/echo/echo.ts";
 import type { EngineRefusal } from "../../../actors/engine/engine.ts";
+import { Arrivals } from "../../../actors/worker/answers/arrivals.ts";
 import { Preparations, type PreparedMessage } from "../../../actors/worker/preparations.ts";
 import { constraintText } from "../../../llm/constraint/constraint.ts";
 import type { Generate } from "../../../proto/index.ts";
@@ -31,6 +32,7 @@ function prepared() {
   const preparations = new Preparations(
     () => engine,
     (message) => told.push(message),
+    new Arrivals(() => 0),
   );
   return { engine, told, preparations };
 }

@@ -143,7 +143,7 @@ export function adaptiveScan(
 const all_warm = new Uint8Array(0);
 
 /** The inputs of a cost that are the same for all workers. */
-class Question {
+export class Question {
   readonly options: AdaptiveOptions;
   now_ms = 0;
   /** Weight of a request's own work at a worker without answers. */
@@ -226,7 +226,7 @@ function costOf(
  * Without rates the cost of a block in use, compared with a token to compute, is unknown. At equal
  * weight a cached prompt would avoid its own blocks as long as a report shows them in use.
  */
-const UNRATED_OWN_WEIGHT = 4;
+export const UNRATED_OWN_WEIGHT = 4;
 
 /** Largest load that counts; above it the queue is the better measure. */
 const LOAD_AT_MOST = 0.6;
@@ -240,7 +240,10 @@ function crowding(load: number): number {
   return rho / (1 - rho) ** 2;
 }
 
-function meanOf(workers: readonly RoutedWorker[], of: (worker: RoutedWorker) => number): number {
+export function meanOf(
+  workers: readonly RoutedWorker[],
+  of: (worker: RoutedWorker) => number,
+): number {
   let sum = 0;
   for (const worker of workers) sum += of(worker);
   return sum / workers.length;

@@ -10,6 +10,7 @@
  */
 import { type Place, TIER_COUNT, tierCredits } from "../place.ts";
 import { type PlaceRequest, promptBlocks } from "../place-request.ts";
+import type { Explainer } from "../reasons/reasons.ts";
 import type { Factor, Scorer } from "../select.ts";
 import { type RoutedWorker, sharedBlocks } from "../worker-state.ts";
 
@@ -54,6 +55,21 @@ export function dynamoScorer(given: Partial<DynamoCostOptions> = {}): Scorer {
       decode +
       options.decode_active_request_weight * worker.requests
     );
+  };
+}
+
+/** What a cost is made of; with `lmetric` its two factors. */
+export function dynamoParts(given: Partial<DynamoCostOptions> = {}): Explainer {
+  const options = { ...dynamoCostDefaults, ...given };
+  return (place, at) => {
+    const worker = place.workers[at]!;
+    const prefill = prefillBlocks(options, place, at);
+    const decode = decodeBlocks(worker, place.request);
+    const active = options.decode_active_request_weight * worker.requests;
+    const parts: Record<string, number> = options.lmetric
+      ? { prefill, "× decode + 1": decode + 1 }
+      : { prefill: options.prefill_load_scale * prefill, decode, active };
+    return { unit: "blocks", parts };
   };
 }
 

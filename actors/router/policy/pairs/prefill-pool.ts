@@ -3,6 +3,7 @@
  * makes. They have a dispatcher of their own, whose cost knows no decoding and in which nothing
  * waits. It has no clock: a call that needs the time gets it as an argument.
  */
+import type { RouteChoice } from "../../../../proto/index.ts";
 import type { Random } from "../../../../runtime/capabilities.ts";
 import type { CacheIndex } from "../../index/cache-index.ts";
 import type { PassSums } from "../cost/pass-rates.ts";
@@ -39,6 +40,7 @@ export type PrefillPlacement = {
   readonly tokens: number;
   /** Of these, what the worker does not have. */
   readonly uncached_tokens: number;
+  readonly choice: RouteChoice | undefined;
   /** When its worker said that it was done; undefined: it has not. */
   done_ms: number | undefined;
 };
@@ -155,6 +157,7 @@ export class PrefillPool {
     }
     const placement: PrefillPlacement = {
       ...{ request: asked, worker, tokens, uncached_tokens: placed.uncached_tokens },
+      choice: placed.choice && { ...placed.choice, prefill: true },
       done_ms: undefined,
     };
     this.#placed.set(request.request, placement);
@@ -218,11 +221,13 @@ function promptOf(
   allow: readonly string[],
 ): PlaceRequest {
   const { tolerated_taints, required_taints, adapter, preferred_taints, exclude } = request;
+  const { explain } = request;
   return {
     ...{ request: request.request, prompt_tokens: tokens, hashes },
     ...{ tolerated_taints, required_taints, adapter, exclude },
     ...(preferred_taints === undefined ? {} : { preferred_taints }),
     ...(allow.length === 0 ? {} : { allow }),
+    ...(explain === undefined ? {} : { explain }),
   };
 }
 

@@ -1,7 +1,7 @@
 /** The request trace: its lines, its bounded queue, its files, and what replay reads of it. */
 import { expect, test } from "bun:test";
-import type { RequestContext } from "../../../../actors/frontend/http/request-context.ts";
 import type { Prepared } from "../../../../actors/frontend/prompt/prepare-request.ts";
+import { RequestEntry } from "../../../../actors/frontend/requests/request-entry.ts";
 import { RequestTraces } from "../../../../actors/frontend/trace/request-traces.ts";
 import {
   type RequestFacts,
@@ -10,6 +10,7 @@ import {
 } from "../../../../actors/frontend/trace/trace-record.ts";
 import { TraceWriter } from "../../../../actors/frontend/trace/trace-writer.ts";
 import { blockHashes } from "../../../../llm/blocks/block-hash.ts";
+import { VirtualClock } from "../../../../runtime/simulation/virtual-clock.ts";
 import { readTrace, traceBlockSize } from "../../../bench/replay/trace.ts";
 import { memoryFiles } from "../../../sim/world/files.ts";
 import { fakeModel } from "../../../support/worlds/frontend-fakes.ts";
@@ -85,16 +86,18 @@ const prepared = (tokens: number): Prepared =>
       answers: [{ prompt: new Uint32Array(tokens) }],
     },
   }) as never;
-const context = (id: string): RequestContext =>
-  ({ request: new Request("http://h/"), path: "/", id, headers: {}, arrived_ms: 0 }) as never;
-const quiet = { tokens() {}, finished() {}, failed() {}, disconnected() {} };
 const usage = { prompt_tokens: 1, completion_tokens: 2, cached_tokens: 0 };
 
+const noStages = { begin() {}, end() {}, stage() {} };
+
 function finish(traces: RequestTraces, id: string, tokens = 1): void {
-  const meter = traces.begin(context(id), prepared(tokens), {}).meter(quiet);
-  meter.tokens(2);
-  meter.finished(usage);
-  meter.disconnected();
+  const arrival = { id, request: new Request("http://h/"), path: "/", arrived_ms: 0 };
+  const parts = { stages: noStages, ended: () => {}, may_follow: false };
+  const entry = new RequestEntry(new VirtualClock(), arrival, "chat_completions", parts);
+  traces.follow(entry, { headers: {} }, prepared(tokens), {});
+  entry.tokens(2, 1);
+  entry.finished(usage);
+  entry.disconnected();
 }
 
 test("a queue that nobody empties drops and counts", () => {

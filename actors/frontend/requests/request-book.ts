@@ -1,0 +1,119 @@
+/**
+ * The requests of one door: all that are live, and the last ones that have ended. Whoever looks at
+ * them comes through the inspector of the process.
+ */
+import type { Clock } from "../../../runtime/capabilities.ts";
+import { SlotMap } from "../../../runtime/slot-map.ts";
+import type { TimedStage } from "../prompt/prepare-context.ts";
+import { type Arrival, RequestEntry } from "./request-entry.ts";
+import { entryBytes, pageOf, type RequestPage, type RequestRow, rowOf } from "./request-rows.ts";
+
+export type BookOptions = {
+  readonly clock: Clock;
+  /** Name of this process. */
+  readonly node: string;
+  /** Bodies and texts may be kept and shown. */
+  readonly shows_content: boolean;
+  /** Where the door is, for a command that sends a request again. */
+  readonly origin: () => string;
+};
+
+const ENDED_MOST = 200;
+/** Of those that have ended. */
+const BYTES_MOST = 8 * 1024 * 1024;
+/** A longer body is not kept. */
+const BODY_MOST = 16 * 1024;
+/** Live requests in one answer. */
+const LIVE_MOST = 1_000;
+const OLDEST_MOST = 200;
+/** How often the router is asked for its reasons: so many at once, then one each so long. */
+const EXPLAINED_AT_ONCE = 32;
+const EXPLAINED_EACH_MS = 50;
+
+export class RequestBook {
+  readonly #options: BookOptions;
+  readonly #live = new SlotMap<string, RequestEntry>();
+  /** A ring, and where the next one goes. */
+  readonly #ended: (RequestEntry | undefined)[] = [];
+  #next = 0;
+  #bytes = 0;
+  #spared = EXPLAINED_AT_ONCE;
+  #spared_ms = 0;
+
+  constructor(options: BookOptions) {
+    this.#options = options;
+  }
+
+  begin(
+    arrival: Arrival,
+    endpoint: string,
+    stages: TimedStage & { stage(name: string, from_ms: number): void },
+  ): RequestEntry {
+    const { clock, shows_content: may_follow } = this.#options;
+    const ended = (entry: RequestEntry) => this.#keep(entry);
+    const entry = new RequestEntry(clock, arrival, endpoint, { stages, ended, may_follow });
+    entry.explains = this.#mayExplain(arrival.arrived_ms);
+    this.#live.set(arrival.id, entry);
+    return entry;
+  }
+
+  /** Small ones may be looked at. */
+  bodyOf(entry: RequestEntry, value: object, bytes: number): void {
+    if (this.#options.shows_content && bytes <= BODY_MOST) entry.body = { value, bytes };
+  }
+
+  get live(): number {
+    return this.#live.size;
+  }
+
+  /** The newest first. */
+  rows(): readonly RequestRow[] {
+    const { clock, node } = this.#options;
+    const at = { now_ms: clock.now_ms(), wall_ms: clock.wall_ms(), node };
+    const live = [...this.#live.values()];
+    // Of too many those in the middle are left out: the oldest ones may be stuck.
+    if (live.length > LIVE_MOST) live.splice(OLDEST_MOST, live.length - LIVE_MOST);
+    const all = [...live, ...this.#ended.filter((entry) => entry !== undefined)];
+    all.sort((one, other) => other.arrival.arrived_ms - one.arrival.arrived_ms);
+    return all.map((entry) => rowOf(entry, at));
+  }
+
+  /** `follow`: somebody looks at it, and wants its text as it comes. */
+  page(id: string, follow: boolean): RequestPage | undefined {
+    const entry = this.#live.get(id) ?? this.#ended.find((each) => each?.arrival.id === id);
+    if (entry === undefined) return undefined;
+    if (follow) entry.follow();
+    const { clock, node, origin } = this.#options;
+    const at = { now_ms: clock.now_ms(), wall_ms: clock.wall_ms(), node };
+    return pageOf(entry, at, origin());
+  }
+
+  /** True: the router may be asked why it chooses as it does, which costs something. */
+  #mayExplain(now_ms: number): boolean {
+    const earned = Math.floor((now_ms - this.#spared_ms) / EXPLAINED_EACH_MS);
+    if (earned > 0) {
+      this.#spared = Math.min(EXPLAINED_AT_ONCE, this.#spared + earned);
+      this.#spared_ms = now_ms;
+    }
+    if (this.#spared === 0) return false;
+    this.#spared -= 1;
+    return true;
+  }
+
+  #keep(entry: RequestEntry): void {
+    // A second request of the same id has its own entry.
+    if (this.#live.get(entry.arrival.id) === entry) this.#live.take(entry.arrival.id);
+    this.#drop(this.#next);
+    this.#ended[this.#next] = entry;
+    this.#bytes += entryBytes(entry);
+    this.#next = (this.#next + 1) % ENDED_MOST;
+    for (let at = this.#next; this.#bytes > BYTES_MOST; at = (at + 1) % ENDED_MOST) this.#drop(at);
+  }
+
+  #drop(at: number): void {
+    const entry = this.#ended[at];
+    if (entry === undefined) return;
+    this.#bytes -= entryBytes(entry);
+    this.#ended[at] = undefined;
+  }
+}
