@@ -10,6 +10,7 @@ export type Lack = string | undefined;
 /** Debian's names of packages, where they differ from the program's. */
 const packages: Readonly<Record<string, string>> = {
   ...{ ip: "iproute2", unshare: "util-linux", setpriv: "util-linux", cc: "gcc" },
+  ...{ promtool: "prometheus" },
 };
 
 export function lacksProgram(...names: readonly string[]): Lack {

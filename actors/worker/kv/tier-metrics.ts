@@ -1,4 +1,7 @@
-/** What a worker moves to and from the tiers beyond its engine, by Dynamo's names. */
+/**
+ * What a worker moves to and from the tiers beyond its engine, by Dynamo's names: those of its
+ * metrics, and with `dynamo_` before them those of its newer boards.
+ */
 import type { Counter, Labels, Metrics } from "../../../runtime/observe/metrics.ts";
 import type { BlockMove } from "../../engine/engine.ts";
 
@@ -21,7 +24,11 @@ export class TierMetrics {
   constructor(metrics: Metrics, labels: Labels) {
     this.#metrics = metrics;
     this.#labels = labels;
-    const counter = (name: string, help: string) => metrics.counter(name, help, labels);
+    const counter = (name: string, help: string) => {
+      const made = metrics.counter(name, help, labels);
+      metrics.counter(`dynamo_${name}`, help, labels, () => made.value);
+      return made;
+    };
     this.#matched = counter(MATCHED, "Tokens of prompts that came from beyond the engine.");
     this.#offloaded = counter(OFFLOADED, "Blocks copied from the engine to host memory.");
     this.#onboarded = counter(ONBOARDED, "Blocks copied from host memory to the engine.");
@@ -44,7 +51,10 @@ export class TierMetrics {
 
   /** The next life of the worker makes its own. */
   remove(): void {
-    for (const name of [MATCHED, OFFLOADED, ONBOARDED]) this.#metrics.remove(name, this.#labels);
+    for (const name of [MATCHED, OFFLOADED, ONBOARDED]) {
+      this.#metrics.remove(name, this.#labels);
+      this.#metrics.remove(`dynamo_${name}`, this.#labels);
+    }
     for (const why of this.#whys) this.#metrics.remove(NOT_MOVED, { ...this.#labels, why });
   }
 }
