@@ -63,6 +63,8 @@ export interface Door {
   readonly system: ActorSystem;
   /** Takes pages in that watch. */
   readonly live: { readonly accept: (page: WebSocketEnd) => WebSocketHandlers };
+  /** Exchanges with the OpenAI port that are under way. */
+  readonly passing: { count: number };
   /** Trees of all processes that answer in time. */
   trees(): Promise<Tree[]>;
   processInfos(): Promise<ProcessInfo[]>;

@@ -24,6 +24,7 @@ const webSockets: WebSocketLimits = {
 
 export class InspectorDoor extends Actor<Message> implements Door {
   readonly options: InspectorDoorOptions;
+  readonly passing = { count: 0 };
   readonly #table = new RouteTable(routes);
   #server: HttpServer | undefined;
   #live: LiveHub | undefined;
@@ -56,7 +57,8 @@ export class InspectorDoor extends Actor<Message> implements Door {
 
   override inspect() {
     const { pages = 0, watched = [] } = this.#live ?? {};
-    return { served: this.#served, port: this.#server?.port ?? 0, pages, watched };
+    const passing = this.passing.count;
+    return { served: this.#served, port: this.#server?.port ?? 0, pages, watched, passing };
   }
 
   async #answer(request: Request, exchange: HttpExchange): Promise<Response> {

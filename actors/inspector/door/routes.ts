@@ -9,6 +9,7 @@ import { kvRoutes } from "./routes/kv.ts";
 import { liveRoute } from "./routes/live.ts";
 import { loadRoute } from "./routes/load.ts";
 import { meRoute } from "./routes/me.ts";
+import { openaiRoute } from "./routes/openai.ts";
 import { overviewRoutes } from "./routes/overview.ts";
 import { requestRoutes } from "./routes/requests.ts";
 import { statusRoutes } from "./routes/status.ts";
@@ -32,6 +33,7 @@ export const routes: readonly Route[] = [
   ...requestRoutes,
   ...actorRoutes,
   ...actRoutes,
+  openaiRoute,
 ];
 
 /** What a person reads who asks with curl. */

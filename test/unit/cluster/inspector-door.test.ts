@@ -1,56 +1,16 @@
 /** Who may ask the inspector, and what it answers to whom, on a real socket. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { hostName, isAllowedHost } from "../../../actors/inspector/allowed-host.ts";
-import { InspectorDoor, ProcessInspector } from "../../../actors/inspector/inspector.ts";
-import type { InspectMessage } from "../../../proto/index.ts";
-import type { Ref } from "../../../runtime/kernel/ref.ts";
-import { type ActorSystem, createSystem } from "../../../runtime/kernel/system.ts";
-import { realClock } from "../../../runtime/real/clock.ts";
-import { realIds } from "../../../runtime/real/ids.ts";
-import { realNet } from "../../../runtime/real/net.ts";
-import { realRandom } from "../../../runtime/real/random.ts";
-import { absent, MemoryLog } from "../../support/worlds/test-system.ts";
+import { type DoorSystem, startDoorSystem } from "../../support/worlds/door-system.ts";
 
-let system: ActorSystem;
+let door: DoorSystem;
 let url: string;
 
 beforeAll(async () => {
-  system = createSystem({
-    node: "root",
-    capabilities: {
-      clock: realClock(),
-      random: realRandom(),
-      ids: realIds(),
-      log: new MemoryLog(),
-      net: realNet(),
-      spawn: {
-        start: () => absent("start"),
-        self: [],
-        pid: process.pid,
-        isAlive: () => true,
-        resident_bytes: () => 1,
-      },
-      files: absent("files"),
-      store: absent("store"),
-    },
-  });
-  const own = await system.spawnReady(() => new ProcessInspector({ role: "root" }), {
-    name: "inspector",
-  });
-  let port = 0;
-  const door = new InspectorDoor({
-    host: "127.0.0.1",
-    port: () => 0,
-    allow_hosts: ["inspector.example"],
-    processes: () => [own as Ref<InspectMessage>],
-    listening: (_host, at) => {
-      port = at;
-    },
-  });
-  await system.spawnReady(() => door, { name: "door" });
-  url = `http://127.0.0.1:${port}`;
+  door = await startDoorSystem({ allow_hosts: ["inspector.example"] });
+  url = door.url;
 });
-afterAll(() => system.shutdown(1_000));
+afterAll(() => door[Symbol.asyncDispose]());
 
 const reads = ["/", "/api/tree", "/api/processes", "/api/planes", "/api/orphans", "/metrics"];
 const snapshot = "/api/actors/root%2Finspector/snapshot";
@@ -151,7 +111,7 @@ test("a snapshot is what one actor says of itself", async () => {
       snapshot: {
         served: expect.any(Number),
         port: Number(new URL(url).port),
-        ...{ pages: 0, watched: [] },
+        ...{ pages: 0, watched: [], passing: 0 },
       },
     });
   }

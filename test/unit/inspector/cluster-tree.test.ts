@@ -90,7 +90,7 @@ const distinct = (world: World): World => ({
 test("frames together are the merged tree, through starts, ends and restarts", () => {
   fc.assert(
     fc.property(worlds, (all) => {
-      const cluster = new ClusterTree();
+      const cluster = new ClusterTree("root");
       const page = new Map<string, PageRow>();
       let before = new Map<string, Tree>();
       all.map(distinct).forEach((world, at) => {
@@ -119,7 +119,7 @@ test("frames together are the merged tree, through starts, ends and restarts", (
 });
 
 test("a process node shows the memory of its process, in whole megabytes", () => {
-  const cluster = new ClusterTree();
+  const cluster = new ClusterTree("root");
   const look = (resident_bytes: number) => {
     const [root, worker] = treesOf({
       ...{ root_load: 0, workers: [{ pid: 20, extra: 0, load: 0 }] },

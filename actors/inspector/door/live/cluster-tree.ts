@@ -52,6 +52,12 @@ export class ClusterTree {
   readonly #told = new Map<string, PageRow>();
   /** Ids of rows whose process has left since the last look. */
   readonly #lost = new Set<string>();
+  readonly #own: string;
+
+  /** `own`: the node whose tree the others hang in; roots of other machines stand beside it. */
+  constructor(own: string) {
+    this.#own = own;
+  }
 
   /** Number of the last answer that came from there. */
   seen(node: string): number {
@@ -127,7 +133,7 @@ export class ClusterTree {
   /** Which process hangs in which row; roots are shown, and what hangs in them. */
   #hosted(): { shown: Set<Part>; inside: Map<string, Part> } {
     const all = [...this.#parts.values()];
-    const roots = all.filter(({ node, rows }) => rows.has(`${node}/cluster`));
+    const roots = all.filter(({ node, rows }) => node === this.#own || rows.has(`${node}/cluster`));
     const shown = new Set(roots);
     const inside = new Map<string, Part>();
     for (const root of roots) {

@@ -20,11 +20,12 @@ export const treeTopic: Topic = {
 class TreeSource implements TopicSource {
   readonly #door: Door;
   readonly #watch: string;
-  readonly #tree = new ClusterTree();
+  readonly #tree: ClusterTree;
   #known = false;
 
   constructor(door: Door) {
     this.#door = door;
+    this.#tree = new ClusterTree(door.system.node);
     this.#watch = door.system.capabilities.ids.next();
   }
 

@@ -1,0 +1,100 @@
+/**
+ * `/v1/*` is passed through to the OpenAI port, so that the page's chat is of one origin with it.
+ * Bodies flow through as they come, in both directions; who leaves here leaves there too.
+ */
+import { errorText } from "../../../../runtime/error-text.ts";
+import type { Call, Door } from "../door.ts";
+import type { Handler, Route } from "../route.ts";
+
+/** Under way at once, over all pages. */
+const LIVE_MAX = 64;
+/** A longer body is sent on in pieces. */
+const WHOLE_BODY_BYTES = 1024 * 1024;
+
+/** Of one connection alone, or of the page that asks; the key and what is asked go along. */
+const keptBack = new Set([
+  ...["host", "connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade"],
+  ...["transfer-encoding", "content-length", "accept-encoding", "origin", "referer", "cookie"],
+]);
+const keptBackOfAnswers = new Set([
+  ...["connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding"],
+  ...["set-cookie"],
+]);
+
+const pass: Handler = async (call, door) => {
+  const origin = door.options.about?.openai() ?? null;
+  if (origin === null) {
+    return refused("this machine has no frontend; ask the inspector of one that has", 503);
+  }
+  const { passing } = door;
+  if (passing.count >= LIVE_MAX) return refused("too many answers are under way; try again", 503);
+  passing.count++;
+  try {
+    const answer = await ask(call, door, origin);
+    const headers = new Headers();
+    for (const [name, value] of answer.headers) {
+      const held = keptBackOfAnswers.has(name) || name.startsWith("access-control-");
+      if (!held) headers.append(name, value);
+    }
+    const { status, body } = answer;
+    if (body === null) passing.count--;
+    return new Response(body && through(body, () => passing.count--), { status, headers });
+  } catch (error) {
+    passing.count--;
+    return refused(`the frontend at ${origin} does not answer: ${errorText(error)}`, 502);
+  }
+};
+
+async function ask({ request, url }: Call, door: Door, origin: string): Promise<Response> {
+  const headers = new Headers();
+  for (const [name, value] of request.headers) {
+    if (!keptBack.has(name) && !name.startsWith("sec-")) headers.append(name, value);
+  }
+  const length_bytes = Number(request.headers.get("content-length") ?? Number.NaN);
+  const whole = length_bytes <= WHOLE_BODY_BYTES;
+  return door.system.capabilities.net.fetch(`${origin}${url.pathname}${url.search}`, {
+    method: request.method,
+    headers,
+    body: whole ? await request.arrayBuffer() : request.body,
+    signal: request.signal,
+    redirect: "manual",
+    // It is our own port, by its address; its certificate has a name.
+    ...(origin.startsWith("https:") ? { tls: { rejectUnauthorized: false } } : {}),
+  });
+}
+
+/** Calls `over` once, when it has ended either way. */
+function through(body: ReadableStream<Uint8Array>, over: () => void): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        const { done, value } = await reader.read();
+        if (!done) {
+          controller.enqueue(value);
+          return;
+        }
+        controller.close();
+      } catch (error) {
+        controller.error(error);
+      }
+      over();
+    },
+    async cancel(reason) {
+      over();
+      await reader.cancel(reason);
+    },
+  });
+}
+
+/** As the frontend writes it. */
+function refused(message: string, status: number): Response {
+  const error = { message, type: "server_error", param: null, code: "no_frontend" };
+  return Response.json({ error }, { status });
+}
+
+export const openaiRoute: Route = {
+  path: "/v1/{rest...}",
+  on: { GET: pass, POST: pass, DELETE: pass },
+  changes_nothing: true,
+};
