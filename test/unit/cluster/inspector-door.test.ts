@@ -1,7 +1,7 @@
 /** Who may ask the inspector, and what it answers to whom, on a real socket. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { hostName, isAllowedHost } from "../../../actors/inspector/allowed-host.ts";
-import { type DoorSystem, startDoorSystem } from "../../support/worlds/door-system.ts";
+import { type DoorSystem, startDoorSystem } from "../../support/inspector/door-system.ts";
 
 let door: DoorSystem;
 let url: string;

@@ -11,8 +11,8 @@ import { Actor } from "../../../runtime/kernel/actor.ts";
 import type { Message } from "../../../runtime/kernel/message.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import { VirtualClock } from "../../../runtime/simulation/virtual-clock.ts";
-import { openPage } from "../../support/live-page.ts";
-import { startDoorSystem } from "../../support/worlds/door-system.ts";
+import { startDoorSystem } from "../../support/inspector/door-system.ts";
+import { openPage } from "../../support/inspector/live-page.ts";
 import { absent, MemoryLog, testSystem } from "../../support/worlds/test-system.ts";
 
 class Quiet extends Actor<Message> {

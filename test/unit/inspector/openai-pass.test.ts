@@ -1,6 +1,6 @@
 /** `/v1/*` on the inspector's port is the OpenAI port's. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type DoorSystem, startDoorSystem } from "../../support/worlds/door-system.ts";
+import { type DoorSystem, startDoorSystem } from "../../support/inspector/door-system.ts";
 
 type Seen = { path: string; method: string; headers: Record<string, string>; body: string };
 let door: DoorSystem;

@@ -11,7 +11,7 @@ import { realClock } from "../../../runtime/real/clock.ts";
 import { realIds } from "../../../runtime/real/ids.ts";
 import { realNet } from "../../../runtime/real/net.ts";
 import { realRandom } from "../../../runtime/real/random.ts";
-import { absent, MemoryLog } from "./test-system.ts";
+import { absent, MemoryLog } from "../worlds/test-system.ts";
 
 export type DoorSystem = {
   readonly system: ActorSystem;
