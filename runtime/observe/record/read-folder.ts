@@ -68,7 +68,7 @@ async function contentOf(path: string, files: Files) {
   } catch (error) {
     return `cannot be read: ${errorText(error)}`;
   }
-  const content = readFile(bytes);
+  const content = readFile(bytes, 1);
   if (content === undefined) return "is no file of a recording";
   const { header } = content.records[0] ?? {};
   if (header === undefined) return "has no whole record: the process ended as it began to write";

@@ -67,15 +67,17 @@ export type FileContent = {
   readonly torn_bytes: number;
 };
 
-/** Undefined: this is no recording. Whatever is whole is read, whatever stands behind it. */
-export function readFile(bytes: Uint8Array): FileContent | undefined {
-  if (bytes.length < first_line.length) {
-    const begins = first_line.subarray(0, bytes.length);
-    return Buffer.compare(bytes, begins) === 0
-      ? { records: [], torn_bytes: bytes.length }
-      : undefined;
-  }
-  if (Buffer.compare(bytes.subarray(0, first_line.length), first_line) !== 0) return undefined;
+/**
+ * Undefined: this is no recording. Whatever is whole is read, whatever stands behind it.
+ * @param most records that are wanted; the others are only looked at
+ */
+export function readFile(
+  bytes: Uint8Array,
+  most = Number.POSITIVE_INFINITY,
+): FileContent | undefined {
+  const begins = first_line.subarray(0, bytes.length);
+  if (Buffer.compare(bytes.subarray(0, first_line.length), begins) !== 0) return undefined;
+  if (bytes.length < first_line.length) return { records: [], torn_bytes: bytes.length };
   const records: WireRecord[] = [];
   const reader = newReader(bytes);
   reader.pos = first_line.length;
@@ -84,7 +86,8 @@ export function readFile(bytes: Uint8Array): FileContent | undefined {
     while (reader.pos < reader.len) {
       const length = reader.uint32();
       if (length === 0 || length > RECORD_MAX_BYTES || reader.pos + length > reader.len) break;
-      records.push(codecs.Record.decode(reader, length));
+      if (records.length < most) records.push(codecs.Record.decode(reader, length));
+      else reader.pos += length;
       whole = reader.pos;
     }
   } catch {

@@ -80,7 +80,8 @@ export class RecordedCell extends SteppedCell {
     this.#signal(actor, "down", Actor.prototype.down);
     this.#signal(actor, "childEnded", Actor.prototype.childEnded);
     this.#signal(actor, "terminate", Actor.prototype.terminate);
-    this.#signal(actor, "release", Actor.prototype.release);
+    // Also where it is the base's: the last turn says what the actor has become.
+    this.#signal(actor, "release", undefined);
   }
 
   #signal<N extends keyof typeof turnOf>(actor: Actor<never>, name: N, base: unknown): void {

@@ -13,17 +13,18 @@ const modelFile = jsonBytes(smallTokenizer());
 /** Resolves once all machines are up. `there`: flags of a second one, which has workers alone. */
 export async function simWorld(seed: number, flags: readonly string[], there?: readonly string[]) {
   const simulation = new Simulation(seed);
+  const files = memoryFiles(new Map([["/model/tokenizer.json", modelFile]]));
   const cluster = new World(simulation, {
     flags: [...common, `--port=${DOOR_PORT}`, ...flags],
     there: there && [...common, ...there],
-    files: memoryFiles(new Map([["/model/tokenizer.json", modelFile]])),
+    files,
     delay_ms_max: 2,
     split_bytes_max: 0,
   });
   cluster.start();
   for (let tries = 0; cluster.root === undefined && tries < 80; tries++) await simulation.run(250);
   if (cluster.root === undefined) throw new Error(`not ready: ${cluster.lost ?? "too slow"}`);
-  return { simulation, cluster };
+  return { simulation, cluster, files };
 }
 
 /** A streamed completion, checked against what it has to be; it resumes where it is told to. */
