@@ -3,9 +3,9 @@ import { expect, test } from "bun:test";
 import { appendFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pidOfWorker, runCluster, startCluster, until } from "../support/cluster.ts";
+import { pidOfWorker, runCluster, startCluster, until } from "../../support/cluster.ts";
 
-const root = join(import.meta.dir, "../..");
+const root = join(import.meta.dir, "../../..");
 
 async function replay(args: readonly string[]) {
   const command = [process.execPath, join(root, "cluster/recording/replay-envelopes.ts"), ...args];
