@@ -160,7 +160,7 @@ export class ProcessInspector extends Actor<InspectMessage> {
         : action === "drain"
           ? this.#drain(path)
           : known !== undefined && this.ctx.system.control(path, known);
-    this.ctx.log.log("warn", `a person wants an actor to ${action}`, { path, done });
+    this.ctx.log.log("debug", `an actor is to ${action}`, { path, done });
     return { kind: "control_done", done };
   }
 

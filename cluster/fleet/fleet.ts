@@ -26,6 +26,7 @@ import { workerPaths } from "../../supervisors/paths.ts";
 import { addedChild, type BootSource, type WorkerChild } from "../child-boots.ts";
 import { type Discovery, keys } from "../discovery.ts";
 import type { FoundModel } from "../found-models.ts";
+import { readyBudget_ms } from "../start-budget.ts";
 import { type Children, ChildStartError } from "./children.ts";
 import { byName, freestCpus, WorkerNumbers } from "./worker-names.ts";
 
@@ -128,7 +129,7 @@ export class Fleet implements Workforce {
     await Promise.all(
       news.map(async ({ child, members }) => {
         try {
-          await this.#start(child, ready_ms || undefined);
+          await this.#start(child, ready_ms || readyBudget_ms(child.weight_bytes));
           workers.push(child.node);
           for (const member of members) if (member.state === "starting") member.state = "serving";
         } catch (error) {
@@ -184,16 +185,20 @@ export class Fleet implements Workforce {
     return { child, members: this.#enlist(child, true, "starting") };
   }
 
-  async #start(child: WorkerChild, ready_ms: number | undefined): Promise<void> {
-    const { children } = this.#parts;
+  /** All tries together have the budget. */
+  async #start(child: WorkerChild, ready_ms: number): Promise<void> {
+    const { children, system } = this.#parts;
+    const { clock } = system.capabilities;
+    const until_ms = clock.now_ms() + ready_ms;
     for (let tries = 1; ; tries++) {
       try {
-        await children.start(child, ready_ms);
+        await children.start(child, Math.ceil(until_ms - clock.now_ms()));
         return;
       } catch (error) {
         const final = error instanceof ChildStartError && error.final;
         const wanted = this.#members.get(child.node)?.state === "starting";
-        if (final || !wanted || children.closed || tries === TRIES) throw error;
+        const late = clock.now_ms() >= until_ms;
+        if (final || !wanted || late || children.closed || tries === TRIES) throw error;
       }
     }
   }

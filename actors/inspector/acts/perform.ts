@@ -136,8 +136,7 @@ async function add(
     ...{ kind: "add_workers", change: changeName(door, id), epoch: 0 },
     ...{ model, count, ready_ms, ...(role === undefined ? {} : { role }) },
   };
-  // A start that fails is tried again.
-  const deadline_ms = ready_ms === 0 ? START_MOST_MS : 3 * ready_ms + POOL_MARGIN_MS;
+  const deadline_ms = ready_ms === 0 ? START_MOST_MS : ready_ms + POOL_MARGIN_MS;
   const { workers, failed, refused } = await door.system.ask(pool, message, { deadline_ms });
   if (refused !== "") return failure(409, refused);
   const undo = undoAdd(workers);
