@@ -232,7 +232,8 @@ class RunningRoot implements Root {
     }
     this.#children.watch(keeps);
     const serving = this.#everyFrontendServes();
-    await this.#startChildren(children);
+    // Once more, as the inspector has its port only now: frontends link to it.
+    await this.#startChildren(childBoots(this.#bootSource(), models));
     // Workers of other machines may come at any time, so they are not waited for.
     if (this.#settings.role !== "all") return;
     this.#world.status("waiting for the frontends to know the model");

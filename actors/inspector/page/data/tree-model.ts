@@ -33,6 +33,7 @@ export const FLASH_MS = 4_000;
 /** Points of the course of messages a second. */
 const COURSE = 30;
 const RECORD_EVERY_MS = 450;
+const GONE_MAX = 1_000;
 
 /** A crash that nobody need look at any more is still in the actor's page. */
 const isTrouble = (row: TreeRow): boolean =>
@@ -51,6 +52,8 @@ export class TreeModel {
   readonly #open = new Map<string, boolean>();
   /** Ids that are nobody's children, in the order in which they came. */
   #tops: readonly string[] = [];
+  /** Restarts of processes that are away, as one is between its end and its next start. */
+  readonly #gone = new Map<string, number>();
   #at_ms = 0;
   #recorded_ms = Number.NEGATIVE_INFINITY;
 
@@ -97,7 +100,9 @@ export class TreeModel {
       const was = this.#rows.get(given.id);
       const row = withRate(given, was, seconds);
       isOther ||= was === undefined || !isSame(was.children, row.children);
-      if (was !== undefined && row.restarts > was.restarts) {
+      const restarts_were = was?.restarts ?? this.#gone.get(given.id);
+      this.#gone.delete(given.id);
+      if (restarts_were !== undefined && row.restarts > restarts_were) {
         this.#flashes.set(row.id, now_ms + FLASH_MS);
         restarts.push({ id: row.id, restarts: row.restarts });
       }
@@ -110,6 +115,8 @@ export class TreeModel {
   }
 
   #forget(id: string): void {
+    const row = this.#rows.get(id);
+    if (row?.kind === "process" && this.#gone.size < GONE_MAX) this.#gone.set(id, row.restarts);
     this.#rows.delete(id);
     this.#courses.delete(id);
   }

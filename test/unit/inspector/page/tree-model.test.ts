@@ -94,6 +94,16 @@ test("a restart is told once, and its row flashes for a while", () => {
   expect(model.apply(frame([other]), 300)).toEqual([]);
 });
 
+test("a process that is away between two lives flashes when it is back", () => {
+  const model = small();
+  const id = "root/c/w/process";
+  model.apply(frame([], { gone: [id] }), 100);
+  expect(shown(model)).not.toContain(`3 ${id}`);
+  const back = row(id, [], { kind: "process", restarts: 1 });
+  expect(model.apply(frame([back]), 200)).toEqual([{ id, restarts: 1 }]);
+  expect(model.flashes(id, 201)).toBe(true);
+});
+
 test("children that are not listed have a row that says how many", () => {
   const model = new TreeModel();
   model.apply(frame([row("a/s", ["a/s/1"], { more: 9_900 }), row("a/s/1")], { full: true }), 0);
