@@ -28,6 +28,20 @@ export const inspectorFlags = {
     type: "list",
     help: "name that requests to the inspector may have in their Host header, beside loopback and --inspector-host; repeatable",
   },
+  health_path: {
+    name: "inspector-health-path",
+    type: "text",
+    default: "/health",
+    env: ["DYN_SYSTEM_HEALTH_PATH"],
+    help: "path on the inspector's port that says whether this machine is ready",
+  },
+  live_path: {
+    name: "inspector-live-path",
+    type: "text",
+    default: "/live",
+    env: ["DYN_SYSTEM_LIVE_PATH"],
+    help: "path on the inspector's port that says that the root lives",
+  },
   read_only: {
     name: "inspector-read-only",
     type: "switch",

@@ -1,6 +1,7 @@
 /** Settings of the two doors. A setting that no request can ever match is refused. */
 import { movedPaths, pathFlags } from "../../actors/frontend/flags.ts";
 import { placeOf, tablePaths } from "../../actors/frontend/settings.ts";
+import { type InspectorSettings, inspectorFlags } from "../../actors/inspector/flags.ts";
 import type { SettingsOf } from "../../runtime/setting.ts";
 import { SettingsError } from "./settings-error.ts";
 
@@ -85,6 +86,19 @@ export function checkPorts({ host, port }: Door, inspector: Door): void {
 type PathSettings = SettingsOf<typeof pathFlags>;
 
 const PATH_FORM = /^(?:\/[\w.~-]+)+$/;
+
+/** Throws SettingsError when the inspector's status routes have no path that a probe could name. */
+export function checkStatusPaths(inspector: InspectorSettings): void {
+  for (const key of ["health_path", "live_path"] as const) {
+    const path = inspector[key];
+    if (PATH_FORM.test(path)) continue;
+    const { name, env, default: usual } = inspectorFlags[key];
+    throw new SettingsError(
+      `--${name} (${env[0]}): "${path}" is no path of a route; give one that begins with a slash, ` +
+        `as ${usual}`,
+    );
+  }
+}
 
 /** Throws SettingsError when a route has no path that a request could name, or that of another. */
 export function checkPaths(settings: PathSettings): void {

@@ -28,6 +28,7 @@ import {
   checkOrigins,
   checkPaths,
   checkPorts,
+  checkStatusPaths,
   checkTlsGiven,
   checkToken,
 } from "./door-settings.ts";
@@ -106,6 +107,7 @@ export function settle(
   checkTlsGiven(frontend);
   checkHosts(inspector.allow_hosts);
   checkToken(inspector.token);
+  checkStatusPaths(inspector);
   checkOrigins(frontend.cors_origin);
   const kv_by_model = handsOver(engine.name, workers) && !isGiven(kvFlags.host_bytes.name);
   checkParsers(frontend, machine.role === "all" ? models : undefined);

@@ -20,6 +20,9 @@ export type InspectorDoorOptions = {
   readonly allow_hosts?: readonly string[];
   /** The inspector actors of all processes that are there now, the root's own first. */
   readonly processes: () => readonly Ref<InspectMessage>[];
+  /** Where the status routes are, if not at `/health` and `/live`. */
+  readonly health_path?: string;
+  readonly live_path?: string;
   /** Path of the actor that keeps the load of the last hour; absent: there is none. */
   readonly load_path?: string;
   /** With several machines: the planes, and which of them answer now. */

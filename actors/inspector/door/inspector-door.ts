@@ -11,7 +11,7 @@ import { LiveHub, WAITING_BYTES_MAX } from "./live/live-hub.ts";
 import { topics } from "./live/topics.ts";
 import { mayAct } from "./may-act.ts";
 import { allowOf, RouteTable, routeMethods } from "./route.ts";
-import { routes, usage } from "./routes.ts";
+import { routesFor, usage } from "./routes.ts";
 import { checkRequest } from "./security.ts";
 
 /** Pages are small and few; whoever opens more is told to close one. */
@@ -25,7 +25,7 @@ const webSockets: WebSocketLimits = {
 export class InspectorDoor extends Actor<Message> implements Door {
   readonly options: InspectorDoorOptions;
   readonly passing = { count: 0 };
-  readonly #table = new RouteTable(routes);
+  readonly #table: RouteTable;
   #server: HttpServer | undefined;
   #live: LiveHub | undefined;
   #served = 0;
@@ -33,6 +33,7 @@ export class InspectorDoor extends Actor<Message> implements Door {
   constructor(options: InspectorDoorOptions) {
     super();
     this.options = options;
+    this.#table = new RouteTable(routesFor(options));
   }
 
   override async init(): Promise<void> {

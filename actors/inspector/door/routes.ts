@@ -36,6 +36,17 @@ export const routes: readonly Route[] = [
   openaiRoute,
 ];
 
+type Moved = { readonly health_path?: string; readonly live_path?: string };
+
+/** The table, with the status routes where this door has them. */
+export function routesFor({ health_path = "/health", live_path = "/live" }: Moved): Route[] {
+  const moved = new Map([
+    ["/health", health_path],
+    ["/live", live_path],
+  ]);
+  return routes.map((route) => ({ ...route, path: moved.get(route.path) ?? route.path }));
+}
+
 /** What a person reads who asks with curl. */
 export function usage(): string {
   const listed = routes.filter(({ path }) => path !== "/" && !path.startsWith("/api/actors/"));

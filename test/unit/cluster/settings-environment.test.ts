@@ -71,13 +71,15 @@ test("settings, other programs' names and our own are quiet", () => {
   const quiet = { PATH: "/bin", TROUPE: "1", DYN_HTTP_PORTT: "1", TROUPE_FAULTS: "{}" };
   expect(warnings({ ...quiet, TROUPE_BENCH_STREAMS: "8", TROUPE_CC: "bun" })).toEqual([]);
   for (const { name, type } of flags) {
-    if (type === "text" && name !== "config" && name !== "request-template") {
+    // What is recorded is told at every start.
+    if (type === "text" && !["config", "request-template", "record"].includes(name)) {
       const other = { nats: "TROUPE_REDIS", redis: "TROUPE_NATS" }[name as string];
       // Their files are read and have to be right.
       const read = ["api-key-file", "tls-cert-path", "tls-key-path"].includes(name);
       if (other === undefined && !read) {
-        const path = Object.values<Flag>(pathFlags).some((flag) => flag.name === name);
-        const value = name === "cors-origin" ? "https://x" : path ? "/x" : "x";
+        const moved = Object.values<Flag>(pathFlags).some((flag) => flag.name === name);
+        const path = moved || /^inspector-.*-path$/.test(name);
+        const value = name === "cors-origin" ? "https://x" : path ? "/x" : "xxxxxxxx";
         const mockers = Object.values<Flag>(mockerFlags).some((flag) => flag.name === name);
         const engine = mockers ? "mocker" : "llama";
         const env = { [environmentTwin(name)]: value, TROUPE_ENGINE: engine };

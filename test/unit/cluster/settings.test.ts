@@ -300,6 +300,17 @@ test("routes may be elsewhere, each at a path of its own", () => {
   }
 });
 
+test("the inspector's status routes may be elsewhere, by Dynamo's names too", () => {
+  const dynamo = { DYN_SYSTEM_HEALTH_PATH: "/up/ready", DYN_SYSTEM_LIVE_PATH: "/up/live" };
+  expect(settle([parseEnvironment(dynamo)], []).inspector).toMatchObject({
+    ...{ health_path: "/up/ready", live_path: "/up/live" },
+  });
+  expect(settle([parseEnvironment({ DYN_SYSTEM_HOST: "::1" })], []).inspector.host).toBe("::1");
+  expect(complaint(() => fromFlags("--inspector-health-path", "up"))).toStartWith(
+    '--inspector-health-path (DYN_SYSTEM_HEALTH_PATH): "up" is no path',
+  );
+});
+
 test("the address at which other machines read blocks is an address alone", () => {
   for (const address of ["10.0.0.5", "fe80::5", "node-3.example"]) {
     expect(fromFlags("--kv-address", address).kv.address).toBe(address);
