@@ -2,8 +2,9 @@
 import { expect, test } from "bun:test";
 import { codecs, type RouterMessage } from "../../../proto/index.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
+import { askInspector } from "../../support/worlds/sim-inspector.ts";
 import { simClient, simWorld } from "../../support/worlds/sim-world.ts";
-import { DOOR_PORT, type World } from "../world/world.ts";
+import type { World } from "../world/world.ts";
 
 /** When the weights were set that hold in each router. */
 function setAt(cluster: World): Record<string, unknown> {
@@ -15,37 +16,10 @@ function setAt(cluster: World): Record<string, unknown> {
   return Object.fromEntries(rows.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** The inspector of a simulated cluster, asked over its own HTTP. */
-async function put(
-  { simulation, cluster }: Awaited<ReturnType<typeof simWorld>>,
-  weights: Record<string, number | null>,
-) {
-  let status = 0;
-  let text = "";
-  let over = false;
-  const port = cluster.root?.inspector_port ?? DOOR_PORT;
-  const request = {
-    ...{ method: "PUT", path: "/api/router", body: JSON.stringify({ weights }) },
-    headers: { host: `127.0.0.1:${port}`, "content-type": "application/json" },
-  };
-  cluster.http.request(port, request, {
-    head: (code) => {
-      status = code;
-    },
-    data: (bytes) => {
-      text += new TextDecoder().decode(bytes);
-    },
-    ended: () => {
-      over = true;
-    },
-    failed: (why) => {
-      text = why;
-      over = true;
-    },
-  });
-  for (let turns = 0; !over && turns < 100; turns++) await simulation.run(50);
-  return { status, body: JSON.parse(text) as { weights: object; routers: object } };
-}
+type Page = { readonly weights: object; readonly routers: object };
+
+const put = (world: Awaited<ReturnType<typeof simWorld>>, weights: Record<string, number | null>) =>
+  askInspector<Page>(world, "PUT", "/api/router", { weights });
 
 test("all routers take them, and a restarted one and its successor have them, too", async () => {
   const world = await simWorld(11, ["--workers=2", "--frontends=2", "--routers=1"]);
