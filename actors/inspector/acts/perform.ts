@@ -131,7 +131,7 @@ async function add(
 ): Promise<Outcome> {
   const pool = machine === "" ? ownPool(pools()) : poolNamed(machine, pools());
   if (pool === undefined) return failure(404, noPool(machine, pools()));
-  const ready_ms = ready_s * 1_000;
+  const ready_ms = Math.ceil(ready_s * 1_000);
   const message: AddWorkers & { readonly kind: "add_workers" } = {
     ...{ kind: "add_workers", change: changeName(door, id), epoch: 0 },
     ...{ model, count, ready_ms, ...(role === undefined ? {} : { role }) },

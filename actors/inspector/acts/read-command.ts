@@ -37,7 +37,7 @@ export function readAdd(body: Fields): Read {
     return { wrong: `role is one of ${workerRoles.join(", ")}` };
   }
   if (!isWhole(count, 1, COUNT_MOST)) return { wrong: `count is a number from 1 to ${COUNT_MOST}` };
-  if (!isWhole(ready_s, 0, READY_MOST_S)) {
+  if (typeof ready_s !== "number" || !(ready_s >= 0 && ready_s <= READY_MOST_S)) {
     return { wrong: `ready_s is a number of seconds up to ${READY_MOST_S}` };
   }
   return { command: { kind: "add", machine, model, role: own, count, ready_s } };

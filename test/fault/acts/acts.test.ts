@@ -169,8 +169,10 @@ test("a process is frozen and goes on, and one that is killed is started again",
 
 test("a worker that is not ready in its time is given up, and the others serve", async () => {
   await using cluster = await startCluster([...mocker, "--workers", "1"]);
-  const started = asked(cluster, "POST", "/api/workers", { count: 1, ready_s: 0 });
-  expect((await started).status).toBe(200);
+  const hasty = await asked(cluster, "POST", "/api/workers", { count: 2, ready_s: 0.02 });
+  expect(hasty).toMatchObject({ status: 503, body: { workers: [] } });
+  expect(hasty.body["error"]).toContain("it was not ready within 20 ms");
+  expect(await answering(cluster)).toEqual(["worker-0"]);
   const none = await asked(cluster, "POST", "/api/workers", { model: "other" });
   expect(none.status).toBe(409);
   expect(none.body["error"]).toContain('no model "other"');

@@ -1,7 +1,7 @@
 /** Workers of another machine are added and retired over the inspector of the first one. */
 import { expect, test } from "bun:test";
 import type { Pool } from "../../../proto/index.ts";
-import { askInspector } from "../../support/worlds/sim-inspector.ts";
+import { askInspector } from "../../support/inspector/sim-inspector.ts";
 import { simClient, simWorld } from "../../support/worlds/sim-world.ts";
 
 type Machines = { readonly machines: readonly Pool[] };

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { codecs, type RouterMessage } from "../../../proto/index.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
-import { askInspector } from "../../support/worlds/sim-inspector.ts";
+import { askInspector } from "../../support/inspector/sim-inspector.ts";
 import { simClient, simWorld } from "../../support/worlds/sim-world.ts";
 import type { World } from "../world/world.ts";
 

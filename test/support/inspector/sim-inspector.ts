@@ -1,6 +1,6 @@
 /** The inspector of a simulated cluster, asked over its own HTTP. */
 import { DOOR_PORT } from "../../sim/world/world.ts";
-import type { simWorld } from "./sim-world.ts";
+import type { simWorld } from "../worlds/sim-world.ts";
 
 export async function askInspector<Body>(
   { simulation, cluster }: Awaited<ReturnType<typeof simWorld>>,
