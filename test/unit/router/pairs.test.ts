@@ -22,8 +22,13 @@ const rates: PassRates = {
   ...{ prefill_pass_ms: 1, token_ms: 1, token_squared_ms: 0 },
   ...{ decode_pass_ms: 10, decode_full_ms: 0 },
 };
-const side = (prompt_tokens: number, uncached_tokens: number, known = true): AnswerSide => ({
-  ...{ prompt_tokens, uncached_tokens, hand_over_ms: 10 },
+const side = (
+  prompt_tokens: number,
+  uncached_tokens: number,
+  known = true,
+  requests = 0,
+): AnswerSide => ({
+  ...{ prompt_tokens, uncached_tokens, hand_over_ms: 10, requests },
   rates: known ? rates : undefined,
 });
 
@@ -41,18 +46,22 @@ const conditional: readonly (readonly [ConditionalMode, AnswerSide, boolean])[] 
   ["adaptive", side(10, 10), false],
   ["adaptive", side(9, 9, false), false],
   ["adaptive", side(10_000, 2_047), true],
+  // Each answer that is made there waits for it, too.
+  ["adaptive", side(9, 9, true, 1), false],
+  ["adaptive", side(4, 4, true, 1), true],
 ];
 for (const [mode, question, local] of conditional) {
-  const { prompt_tokens, uncached_tokens } = question;
+  const { prompt_tokens, uncached_tokens, requests } = question;
   const known = question.rates === undefined ? "unknown rates" : "known rates";
-  test(`${mode}: ${uncached_tokens} of ${prompt_tokens}, ${known}: local is ${local}`, () => {
+  const beside = requests === 0 ? "" : ` beside ${requests}`;
+  test(`${mode}: ${uncached_tokens} of ${prompt_tokens}${beside}, ${known}: local is ${local}`, () => {
     expect(isLocal({ ...conditionalDefaults, mode }, question)).toBe(local);
   });
 }
 
 test("a prompt that would wait for a prefill worker is computed where the answer is", () => {
   const sides = (backlog: number, requests: number, known = true) => ({
-    ...{ ...side(100, 100), backlog_tokens: 0, requests },
+    ...{ ...side(100, 100, true, requests), backlog_tokens: 0 },
     prefill: {
       uncached_tokens: 100,
       backlog_tokens: backlog,

@@ -4,8 +4,9 @@
  *   off            by a prefill worker, if there is a block to hand over
  *   isl_bounding   Dynamo's rule: here if fewer than `eff_isl` tokens are uncached, and these are
  *                  less than `eff_isl_ratio` of the prompt
- *   adaptive       here also if it takes no longer than a hand-over, or if the prefill workers are
- *                  so busy that even the answers that it holds up here would wait less
+ *   adaptive       here also if it and the answers that it holds up there wait no longer together
+ *                  than it would for a hand-over; or if the prefill workers are so busy that even
+ *                  all of them would wait less
  */
 import type { PassRates } from "../cost/pass-rates.ts";
 
@@ -33,22 +34,22 @@ export type AnswerSide = {
   readonly rates: PassRates | undefined;
   /** From the end of a prompt at its prefill worker to the first token, in ms. */
   readonly hand_over_ms: number;
+  /** Requests that are there. */
+  readonly requests: number;
 };
 
 export function isLocal(options: ConditionalOptions, side: AnswerSide): boolean {
   const { mode, eff_isl, eff_isl_ratio } = options;
-  const { prompt_tokens, uncached_tokens, rates, hand_over_ms } = side;
+  const { prompt_tokens, uncached_tokens, rates, hand_over_ms, requests } = side;
   if (mode === "off") return false;
   if (uncached_tokens < eff_isl && uncached_tokens < eff_isl_ratio * prompt_tokens) return true;
   if (mode === "isl_bounding" || rates === undefined) return false;
-  return promptMs(rates, uncached_tokens) <= hand_over_ms;
+  return (1 + requests) * promptMs(rates, uncached_tokens) <= hand_over_ms;
 }
 
 export type BothSides = AnswerSide & {
   /** Prompt tokens that the worker that answers has to compute already. */
   readonly backlog_tokens: number;
-  /** Requests that are there. */
-  readonly requests: number;
   /** The same of the prefill worker. */
   readonly prefill: {
     readonly uncached_tokens: number;

@@ -133,7 +133,7 @@ export class PrefillPool {
     const rates = answers.rates ?? pool_rates;
     const requests = requestsThere(answers);
     const hand_over_ms = this.#hand_over_ms;
-    const side = { prompt_tokens, uncached_tokens, rates, hand_over_ms };
+    const side = { prompt_tokens, uncached_tokens, rates, hand_over_ms, requests };
     if (!isNamed && isLocal(this.#options, side)) return undefined;
     const wanted = this.#wanted(request, answers);
     if (wanted === undefined) return undefined;
@@ -151,7 +151,7 @@ export class PrefillPool {
       rates: worker.rates ?? pool_rates,
     };
     const backlog_tokens = backlogTokens(answers, now_ms);
-    if (!isNamed && waitsTooLong(this.#options, { ...side, requests, backlog_tokens, prefill })) {
+    if (!isNamed && waitsTooLong(this.#options, { ...side, backlog_tokens, prefill })) {
       this.dispatcher.ended(request.request, now_ms);
       return undefined;
     }
