@@ -159,7 +159,7 @@ export class Generator {
     if (key !== undefined) return this.#keyed(context, owner, generation, key, body);
     const returns = mayReturn(context) ?? this.#parts.settings.keep_hung_up;
     const facts = this.#factsOf(context.id, owner, "", returns);
-    if (keep !== undefined) return this.#kept.run(context, generation, keep, facts);
+    if (keep !== undefined) return this.#kept.run(context, generation, keep, facts, body);
     // The client of an answer that is not streamed has no id to resume it by.
     const named = generation.stream ? resumable(generation, facts) : generation;
     return this.#responses.of(context, this.#told(context, named), facts, {});
@@ -185,7 +185,9 @@ export class Generator {
       if (parts === undefined) {
         const facts = this.#factsOf(id, owner, body_hash, true);
         const { keep } = generation;
-        if (keep !== undefined) return await this.#kept.run(context, generation, keep, facts, over);
+        if (keep !== undefined) {
+          return await this.#kept.run(context, generation, keep, facts, body, over);
+        }
         const named = resumable(generation, facts);
         return await this.#responses.of(context, this.#told(context, named), facts, {
           known: true,

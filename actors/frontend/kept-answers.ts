@@ -15,10 +15,10 @@ import { Earlier } from "./kept/earlier.ts";
 import { RESPONSE_PREFIX } from "./kept/item-ids.ts";
 import { Keeper } from "./kept/keeper.ts";
 import { KeptConversations } from "./kept/kept-conversations.ts";
-import type { Item, KeptResponse } from "./kept/kept-record.ts";
+import type { Item, KeptResponse, MadeAgain } from "./kept/kept-record.ts";
 import { KeptResponses, noResponse } from "./kept/kept-responses.ts";
 import { pause } from "./pause.ts";
-import { modelNamed, type PrepareParts } from "./prompt/prepare-request.ts";
+import { modelNamed, type PrepareParts, prepareLongRequest } from "./prompt/prepare-request.ts";
 import {
   type RequestFacts,
   type Resumed,
@@ -58,6 +58,7 @@ export class KeptAnswers {
       limits: settings.kept,
       door: ids.next(),
       goOn: (id, record, recording) => this.#goOn(id, record, recording),
+      makeAgain: (id, record, recording) => this.#makeAgain(id, record, recording),
       isReady: () => models.canServe(),
     });
   }
@@ -73,6 +74,7 @@ export class KeptAnswers {
     generation: Generation,
     keep: KeepPlan,
     facts: RequestFacts,
+    body: object,
     over?: () => void,
   ): Promise<Response> {
     const { background } = keep;
@@ -80,7 +82,8 @@ export class KeptAnswers {
     const { dialect, stream } = generation;
     const status = background ? "queued" : "in_progress";
     const response = responses.unfinished(generation, facts, status) as Item;
-    const record = { owner: facts.owner, background, response, input: keep.input };
+    const again = background && !stream ? madeAgain(dialect.name, body) : undefined;
+    const record = { owner: facts.owner, background, response, input: keep.input, again };
     const recording = await this.#keeper.begin(dialect.id_prefix + facts.request, record);
     const named = resumable(generation, facts);
     if (background && !stream) {
@@ -159,18 +162,33 @@ export class KeptAnswers {
   async #goOn(id: string, record: KeptResponse, recording: Recording): Promise<boolean> {
     const held = await this.#heldBy(id, record);
     if (held === undefined) return false;
-    const { clock } = this.#parts;
-    const context: RequestContext = {
-      request: new Request("http://door/"),
-      path: "",
-      id: held.facts.request,
-      headers: {},
-      arrived_ms: clock.now_ms(),
-      form: { errorBody: held.generation.dialect.errorBody },
-    };
+    const context = this.#contextOf(held.facts.request, held.generation.dialect);
     const options = { recording, counted: true };
     this.#parts.responses.background(context, held.generation, held.facts, options);
     return true;
+  }
+
+  /** From the request as it came, under the same id. False: it cannot be understood any more. */
+  async #makeAgain(id: string, record: KeptResponse, recording: Recording): Promise<boolean> {
+    const { again, owner, created_ms } = record;
+    const dialect = again && generationDialect(this.#parts.dialects, again.dialect);
+    if (again === undefined || dialect === undefined) return false;
+    const request = id.slice(RESPONSE_PREFIX.length);
+    const context = this.#contextOf(request, dialect);
+    const earlier = await dialect.load?.(again.body, this.scopeFor(context, owner).earlier);
+    const prepared = await prepareLongRequest(this.#parts, context, dialect, again.body, earlier);
+    if (prepared.makes !== "generation") return false;
+    const created_s = Math.floor(created_ms / 1_000);
+    const facts = { request, owner, created_s, body_hash: "", returns: true };
+    const named = resumable(prepared.generation, facts);
+    this.#parts.responses.background(context, named, facts, { recording });
+    return true;
+  }
+
+  #contextOf(id: string, { errorBody }: Pick<Dialect, "errorBody">): RequestContext {
+    const arrived_ms = this.#parts.clock.now_ms();
+    const request = new Request("http://door/");
+    return { request, path: "", id, headers: {}, arrived_ms, form: { errorBody } };
   }
 
   /** The answer as workers hold it, from its begin. */
@@ -188,6 +206,16 @@ export class KeptAnswers {
     const model = modelNamed(models, adapter ?? base);
     return resumedFrom(parts, dialect, model, () => `${request}.${ids.next()}`, []);
   }
+}
+
+/** What is longer is not made anew: the record would be too large. */
+const AGAIN_CHARS_MAX = 512 * 1024;
+const AGAIN_MOST = 2;
+
+function madeAgain(dialect: string, body: object): MadeAgain | undefined {
+  return JSON.stringify(body).length > AGAIN_CHARS_MAX
+    ? undefined
+    : { dialect, body, left: AGAIN_MOST };
 }
 
 function checkAfter(after: number, events: number): void {

@@ -5,7 +5,7 @@
  *
  *   begin ─▶ kept/running ─▶ whole, failed, left ─▶ final
  *                 │ its door is dead
- *                 └─▶ held by a worker? adopted : failed
+ *                 └─▶ held by a worker? adopted : may be made anew? begun again : failed
  */
 import type { Clock, Log, Store } from "../../../runtime/capabilities.ts";
 import { errorText } from "../../../runtime/error-text.ts";
@@ -37,6 +37,8 @@ export type KeeperParts = {
   readonly door: string;
   /** Goes on with an answer that workers hold; false: none does. */
   readonly goOn: (id: string, record: KeptResponse, recording: Recording) => Promise<boolean>;
+  /** Makes anew what no worker has any more; false: it cannot be. */
+  readonly makeAgain: (id: string, record: KeptResponse, recording: Recording) => Promise<boolean>;
   /** Workers can be asked. */
   readonly isReady: () => boolean;
 };
@@ -235,7 +237,21 @@ export class Keeper {
     this.#tries.set(id, tries);
     if (tries < TRIES) return;
     this.#tries.delete(id);
-    recording.failed(LOST);
+    if (!(await this.#makeAgain(id, record))) recording.failed(LOST);
+  }
+
+  /** False: it cannot be made anew, or was often enough. */
+  async #makeAgain(id: string, record: KeptResponse): Promise<boolean> {
+    const { responses, makeAgain, log } = this.#parts;
+    if ((record.again?.left ?? 0) <= 0) return false;
+    await responses.countAgain(id);
+    this.#runs.set(id, { cancel: () => {} });
+    const recording = this.#recording(id, record.owner);
+    const made = await makeAgain(id, record, recording).catch(() => false);
+    if (made)
+      log.log("info", "makes a response anew that no worker has any more", { response: id });
+    else this.#runs.delete(id);
+    return made;
   }
 }
 

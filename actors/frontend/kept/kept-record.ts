@@ -25,6 +25,16 @@ export type KeptResponse = {
   readonly input: readonly Item[];
   /** The length of each delta, by which the same events can be written again. */
   readonly deltas: readonly number[];
+  /** While it runs, of one in the background that nobody reads as it comes: how to make it anew. */
+  readonly again?: MadeAgain | undefined;
+};
+
+export type MadeAgain = {
+  readonly dialect: string;
+  /** As the client sent it. */
+  readonly body: object;
+  /** How often it may still be made anew: it may be what ends its servers. */
+  readonly left: number;
 };
 
 export type KeptConversation = {

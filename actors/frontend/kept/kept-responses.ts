@@ -58,7 +58,7 @@ export class KeptResponses {
   async end(id: string, { response, deltas }: Ended): Promise<KeptResponse | undefined> {
     const change = (was: KeptResponse): KeptResponse => ({
       ...was,
-      ...{ state: "final", door: "", response, deltas },
+      ...{ state: "final", door: "", response, deltas, again: undefined },
     });
     const after = await this.#change(id, change);
     await stored(this.#store.delete(`${RUNNING}${id}`));
@@ -71,6 +71,13 @@ export class KeptResponses {
     if (after?.state !== "running" || after.door !== door) return false;
     await stored(this.#store.put(`${RUNNING}${id}`, bytesOf({ door })));
     return true;
+  }
+
+  /** It is made anew: once less may it be in future. */
+  async countAgain(id: string): Promise<void> {
+    await this.#change(id, ({ again, ...was }) =>
+      again === undefined ? was : { ...was, again: { ...again, left: again.left - 1 } },
+    );
   }
 
   async delete(id: string, record: KeptResponse): Promise<void> {

@@ -166,7 +166,7 @@ test("a background response is cancelled; its worker stops", async () => {
   });
 }, 60_000);
 
-test("everything is killed: what was whole is there, what was not has failed", async () => {
+test("everything is killed: the whole is there, the rest is made anew or has failed", async () => {
   const data = mkdtempSync(join(tmpdir(), "troupe-data-"));
   try {
     const args = [...mocker, "--data-dir", data];
@@ -174,21 +174,50 @@ test("everything is killed: what was whole is there, what was not has failed", a
     const before = clientOf(first);
     const whole = await before.responses.create(long(5));
     const { done } = await underWay(first, 1, () =>
-      before.responses.create({ ...long(1_500), background: true }),
+      before.responses.create({ ...long(300), background: true }),
     );
     const { id } = await done;
+    // Of a stream its client may have read a part.
+    const shown = await before.responses.create({ ...long(300), background: true, stream: true });
+    const seen: ResponseStreamEvent[] = [];
+    const some = Promise.withResolvers<void>();
+    const reading = read(shown, seen, some.resolve);
+    await some.promise;
     first.kill("SIGKILL");
     await first.exited;
     await using second = await startCluster(args);
     const after = clientOf(second);
     expect((await after.responses.retrieve(whole.id)).output).toEqual(whole.output);
-    const failed = await ended(after, id);
+    await reading;
+    const again = await ended(after, id);
+    expect([again.status, again.usage?.output_tokens]).toEqual(["incomplete", 300]);
+    const begun = seen.find((event) => event.type === "response.created");
+    const failed = await ended(after, begun?.response.id ?? "");
     expect(failed.status).toBe("failed");
     expect(failed.error).toMatchObject({ code: "server_error" });
     const events: ResponseStreamEvent[] = [];
-    await read(await after.responses.retrieve(id, { stream: true }), events, () => {});
+    await read(await after.responses.retrieve(failed.id, { stream: true }), events, () => {});
     expect(events.at(-1)?.type).toBe("response.failed");
   } finally {
     rmSync(data, { recursive: true, force: true });
   }
-}, 60_000);
+}, 90_000);
+
+test("a background response whose frontend and workers die together is made anew", async () => {
+  const cluster = await startCluster(mocker);
+  try {
+    const client = clientOf(cluster);
+    const asked = await client.responses.create({ ...long(300), background: true });
+    const pids = [...(await pidsOf(cluster, "worker")), ...(await pidsOf(cluster, "frontend"))];
+    for (const pid of pids) process.kill(pid, "SIGKILL");
+    const last = await ended(client, asked.id);
+    expect(last.status).toBe("incomplete");
+    expect(last.usage?.output_tokens).toBe(300);
+    expect(last.id).toBe(asked.id);
+    // The same as one that nothing happened to: the client gave a seed.
+    const plain = await client.responses.create(long(300));
+    expect(last.output_text).toBe(plain.output_text);
+  } finally {
+    await cluster[Symbol.asyncDispose]();
+  }
+}, 90_000);

@@ -23,7 +23,8 @@ function world() {
   const door = (name: string, more: Partial<KeeperParts> = {}) => {
     const keeper = new Keeper({
       ...{ store, clock, log: new MemoryLog(), responses, conversations, limits: forever },
-      ...{ door: name, goOn: async () => false, isReady: () => true, ...more },
+      ...{ door: name, goOn: async () => false, makeAgain: async () => false },
+      ...{ isReady: () => true, ...more },
     });
     doors.push(keeper);
     return keeper;
@@ -102,6 +103,42 @@ test("what no worker has any more has failed, after some tries", async () => {
   const { state, response } = (await responses.read("r"))!;
   expect({ state, status: response["status"] }).toEqual({ state: "final", status: "failed" });
   expect(response["error"]).toMatchObject({ code: "server_error" });
+});
+
+test("what may be made anew is, twice at most, and its request is forgotten at its end", async () => {
+  const { door, pass, responses } = world();
+  const again = { dialect: "responses", body: { input: "x" }, left: 2 };
+  const made: Recording[] = [];
+  const makeAgain: KeeperParts["makeAgain"] = async (_id, record, recording) => {
+    expect(record.again?.body).toEqual(again.body);
+    return made.push(recording) > 0;
+  };
+  await door("a").begin("r", record({ again }));
+  await door("a").begin("s", record({ again }));
+  await pass(15_000, [door("b", { makeAgain })]);
+  expect(made.length).toBe(2);
+  await made[0]!.whole(whole, []);
+  const first = (await responses.read("r"))!;
+  expect([first.state, first.response["status"], first.again]).toEqual([
+    "final",
+    "completed",
+    undefined,
+  ]);
+  // Each door that makes the other one ends.
+  await pass(15_000, [door("c", { makeAgain })]);
+  expect(made.length).toBe(3);
+  await pass(15_000, [door("d", { makeAgain })]);
+  expect(made.length).toBe(3);
+  expect((await responses.read("s"))?.response).toMatchObject({ status: "failed" });
+});
+
+test("what cannot be made anew has failed", async () => {
+  const { door, pass, responses } = world();
+  const again = { dialect: "responses", body: {}, left: 2 };
+  await door("a").begin("r", record({ again }));
+  const makeAgain: KeeperParts["makeAgain"] = () => Promise.reject(new Error("no such model"));
+  await pass(15_000, [door("b", { makeAgain })]);
+  expect((await responses.read("r"))?.response).toMatchObject({ status: "failed" });
 });
 
 test("a door without workers waits before it says that something has failed", async () => {
