@@ -47,6 +47,10 @@ const benches: Readonly<Record<string, Entry>> = {
     what: "requests a second of one frontend",
     load: async () => (await import("./frontend.ts")).benchFrontend,
   },
+  record: {
+    what: "what --record costs one frontend",
+    load: async () => (await import("./parts/recording.ts")).benchRecording,
+  },
   batch: {
     what: "what people who wait notice of a batch",
     load: async () => (await import("./batch.ts")).benchBatch,

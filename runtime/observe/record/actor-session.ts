@@ -43,8 +43,10 @@ type Open = {
 };
 
 /** A large state is hashed less often: one more turn in between for so many characters. */
-const CHARS_A_TURN = 512;
+const CHARS_A_TURN = 64;
 const NOTHING = new Uint8Array(0);
+/** For one value at a time. */
+const scratch = newWriter();
 
 export class ActorSession implements Outside {
   readonly reads: ReadLog;
@@ -92,8 +94,16 @@ export class ActorSession implements Outside {
 
   begin(turn: Turn, kind: string, own = 0, meta?: Meta): void {
     this.#open = {
-      ...{ turn, kind, own, meta, at_ms: this.#clock.now_ms(), effects: new Hash() },
-      ...{ value: NOTHING, failed: false, threw: false, gap: "" },
+      turn,
+      kind,
+      own,
+      meta,
+      at_ms: this.#clock.now_ms(),
+      effects: new Hash(),
+      value: NOTHING,
+      failed: false,
+      threw: false,
+      gap: "",
     };
   }
 
@@ -107,11 +117,11 @@ export class ActorSession implements Outside {
   value(value: unknown, failed = false): void {
     const open = this.#open;
     if (open === undefined) return;
-    const writer = newWriter();
+    scratch.pos = 0;
     this.#plain.lossy = false;
-    this.#plain.write(value, writer);
+    this.#plain.write(value, scratch);
     if (this.#plain.lossy) open.gap = "its messages hold functions or objects of this process";
-    open.value = taken(writer);
+    open.value = taken(scratch);
     open.failed = failed;
   }
 
@@ -128,17 +138,25 @@ export class ActorSession implements Outside {
     if (open === undefined) return;
     const state = this.#stateOf(actor, open.turn);
     this.#open = undefined;
-    const { turn, effects, meta, ...rest } = open;
+    const { meta } = open;
     const trace = meta?.trace;
     const record: RecordTurn = {
-      ...rest,
-      ...{ actor: this.#of.number, number: this.#turns++, turn: turns.indexOf(turn) },
+      actor: this.#of.number,
+      number: this.#turns++,
+      turn: turns.indexOf(open.turn),
+      at_ms: open.at_ms,
+      kind: open.kind,
+      value: open.value,
+      own: open.own,
+      failed: open.failed,
       ask: meta?.port !== undefined,
       deadline_ms: meta?.deadline_ms,
       traceparent: trace === undefined ? "" : formatTraceparent(trace),
       correlation: trace?.correlation ?? "",
       reads: this.reads.take(),
-      effects: effects.word,
+      effects: open.effects.word,
+      threw: open.threw,
+      gap: open.gap,
       state,
     };
     this.#introduce();
@@ -148,7 +166,7 @@ export class ActorSession implements Outside {
   }
 
   #stateOf(actor: Actor<never> | undefined, turn: Turn): Uint8Array {
-    const anew = this.#told_in !== this.#files.part || turn === "terminate" || turn === "release";
+    const anew = this.#told_in !== this.#files.part || turn === "release";
     if (actor === undefined || (!anew && this.#hash_due-- > 0)) return NOTHING;
     const text = stateText(actor);
     this.#hash_due = Math.floor(text.length / CHARS_A_TURN);

@@ -227,10 +227,11 @@ export class ValueWriter {
   }
 
   #fields(value: object, writer: Writer, name: string, depth: number): unknown {
-    const entries = Object.entries(value);
-    writer.uint32(TAG.object).uint32(entries.length);
+    const keys = Object.keys(value);
+    writer.uint32(TAG.object).uint32(keys.length);
     let changed: Record<string, unknown> | undefined;
-    for (const [key, item] of entries) {
+    for (const key of keys) {
+      const item = (value as Record<string, unknown>)[key];
       writer.string(key);
       const seen = this.#write(item, writer, name === "" ? key : `${name}.${key}`, depth + 1);
       if (seen === item) continue;
