@@ -75,6 +75,10 @@ const benches: Readonly<Record<string, Entry>> = {
     what: "answers of several LoRA adapters",
     load: async () => (await import("./parts/lora.ts")).benchLora,
   },
+  page: {
+    what: "the inspector's page in a browser: size, frames a second",
+    load: async () => (await import("./parts/page.ts")).benchPage,
+  },
   tools: {
     what: "what 20 functions add to a request",
     load: async () => (await import("./tools.ts")).benchTools,

@@ -51,8 +51,14 @@ export function App() {
 }
 
 function Navigation({ current }: { current: string }) {
+  const box = useRef<HTMLElement>(null);
+  // On a phone not all of them fit.
+  useEffect(() => {
+    const chosen = box.current?.querySelector(`[href="${hrefOf(current)}"]`);
+    chosen?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [current]);
   return (
-    <nav class="nav" aria-label="Views">
+    <nav ref={box} class="nav" aria-label="Views">
       <ul>
         {listed.map((view, i) => (
           <NavigationItem key={view.id} view={view} nth={i + 1} isCurrent={view.id === current} />
@@ -122,7 +128,7 @@ function Mark() {
 }
 
 const links: Readonly<Record<Link, readonly [shape: string, text: string, title: string]>> = {
-  idle: ["○", "paused", "Nothing is watched now"],
+  idle: ["○", "idle", "This view needs nothing from the feed"],
   connects: ["◔", "connects", "Connects to the inspector"],
   live: ["●", "live", "Changes come as they happen"],
   asks: ["◐", "every 2 s", "The live feed cannot be had; the page asks instead"],

@@ -70,5 +70,11 @@ export function percent(share: number | undefined): string {
   return share === undefined ? NONE : `${short(share * 100)}${SPACE}%`;
 }
 
+/** As `nameOf`; a process is called by its slot: `/cluster/workers/worker-0/process`. */
+export function titleOf(path: string): string {
+  const slot = /([^/]+)\/process$/.exec(path)?.[1];
+  return slot === undefined ? nameOf(path) : `${slot}, process`;
+}
+
 /** `/cluster/workers/worker-0` → `worker-0`. */
 export const nameOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1) || path;

@@ -6,7 +6,7 @@ import { useStore } from "../../data/use-store.ts";
 import { hrefOf } from "../../shell/route.ts";
 import { CopyButton } from "../../ui/button.tsx";
 import { Chip, State } from "../../ui/chip.tsx";
-import { bytes, count, duration, nameOf, rate } from "../../ui/format.ts";
+import { bytes, count, duration, nameOf, rate, titleOf } from "../../ui/format.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { JsonTree } from "../../ui/json-tree.tsx";
 import { Empty, Panel, Stat, Stats } from "../../ui/parts.tsx";
@@ -86,7 +86,7 @@ function Head({ id, row }: { id: string; row: TreeRow | undefined }) {
         ))}
       </nav>
       <div class="view-head">
-        <h1>{nameOf(id)}</h1>
+        <h1>{titleOf(id)}</h1>
         {row && <State state={row.state} />}
         {row && <Chip>{row.kind}</Chip>}
         {row && row.role !== nameOf(id) && <Chip title="Role">{row.role}</Chip>}

@@ -23,6 +23,7 @@ export function HistoryPanel({ history }: { history: History }) {
       History <small>{count(entries.length)} messages</small>
     </>
   );
+  useArrows((by) => choose(Math.min(entries.length - 1, Math.max(0, at + by))));
   if (entry === undefined) {
     return (
       <Panel title={title}>
@@ -45,7 +46,7 @@ export function HistoryPanel({ history }: { history: History }) {
       />
       <div class="history">
         <Entries entries={entries} at={at} choose={choose} />
-        <EntryDetail key={entry.seq} entry={entry} />
+        <EntryDetail entry={entry} />
       </div>
       {dropped > 0 && (
         <p class="history-note">
@@ -54,6 +55,22 @@ export function HistoryPanel({ history }: { history: History }) {
       )}
     </Panel>
   );
+}
+
+/** Arrow keys step through the history while nothing else has the focus that takes them. */
+function useArrows(step: (by: number) => void): void {
+  const latest = useRef(step);
+  latest.current = step;
+  useEffect(() => {
+    const pressed = ({ key, target, ctrlKey, metaKey, altKey }: KeyboardEvent) => {
+      const isFree = target === document.body || (target as HTMLElement).id === "main";
+      if (!isFree || ctrlKey || metaKey || altKey) return;
+      if (key === "ArrowLeft") latest.current(-1);
+      if (key === "ArrowRight") latest.current(1);
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, []);
 }
 
 /** Entries that are no longer kept: the oldest one. */
