@@ -24,7 +24,15 @@ const ROWS_A_FRAME = 10;
 
 const row = (id: string, mailbox: number, children: readonly string[] = []) => ({
   ...{ id, node: "n", path: id.slice(1), kind: children.length > 0 ? "supervisor" : "actor" },
-  ...{ role: "load", pid: 1, state: "running", restarts: 0, mailbox, oldest_ms: 5, handled: mailbox },
+  ...{
+    role: "load",
+    pid: 1,
+    state: "running",
+    restarts: 0,
+    mailbox,
+    oldest_ms: 5,
+    handled: mailbox,
+  },
   ...{ rate: 1, ms_per_message: 0.1, children },
 });
 
@@ -35,7 +43,11 @@ function treeOf(rows: number) {
     return { id: `n/top/g${g}`, ids };
   });
   return [
-    row("n/top", 0, groups.map(({ id }) => id)),
+    row(
+      "n/top",
+      0,
+      groups.map(({ id }) => id),
+    ),
     ...groups.flatMap(({ id, ids }) => [row(id, 0, ids), ...ids.map((each) => row(each, 0))]),
   ];
 }

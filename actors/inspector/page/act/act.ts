@@ -3,7 +3,7 @@ import { getJson, HttpError, post, send } from "../data/http.ts";
 import { Store } from "../data/store.ts";
 import type { Act } from "../data/types.ts";
 import { toast } from "../ui/toast.tsx";
-import type { Plan } from "./plan.ts";
+import type { Plan, PlanInput } from "./plan.ts";
 
 /** The plan that the dialog shows. */
 export const asked = new Store<Plan | undefined>(undefined);
@@ -30,8 +30,8 @@ export function settle(done: boolean): void {
 }
 
 /** Rejects with HttpError. */
-export async function perform(plan: Plan, value: number): Promise<void> {
-  await send(plan.method, plan.path, plan.body?.(value));
+export async function perform(plan: Plan, input: PlanInput): Promise<void> {
+  await send(plan.method, plan.path, plan.body?.(input));
   const act = await newestAct();
   const undo = act?.undo == null || act.undone_by !== undefined ? undefined : act;
   toast({

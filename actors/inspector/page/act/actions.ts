@@ -145,8 +145,8 @@ const faults = (to: To): readonly Plan[] => [
       "The system stops the process (SIGSTOP): it neither answers nor ends. Others find out by its " +
         "silence and go on elsewhere. It wakes up by itself after this time.",
     ],
-    field: { label: "For", value: 10, min: 1, max: 600, unit: "seconds" },
-    body: (seconds) => ({ fault: "freeze", seconds }),
+    field: { label: "For", value: 10, min: 1, max: 60, unit: "seconds" },
+    body: ({ value: seconds }) => ({ fault: "freeze", seconds }),
   },
   {
     ...to("fault"),

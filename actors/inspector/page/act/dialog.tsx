@@ -7,6 +7,8 @@ import { useStore } from "../data/use-store.ts";
 import { Button } from "../ui/button.tsx";
 import { Dialog } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icons.tsx";
+import { Field, Select } from "../ui/parts.tsx";
+import { toast } from "../ui/toast.tsx";
 import { asked, perform, settle } from "./act.ts";
 import type { Plan, PlanField } from "./plan.ts";
 import "./act.css";
@@ -17,8 +19,11 @@ export function ActDialog() {
 }
 
 function Confirm({ plan }: { plan: Plan }) {
-  const { verb, target, says, danger, field } = plan;
+  const { verb, target, says, danger, field, choices = [] } = plan;
   const [value, setValue] = useState(field?.value ?? 0);
+  const [chosen, setChosen] = useState(() =>
+    Object.fromEntries(choices.map(({ name, options }) => [name, options[0]?.[0] ?? ""])),
+  );
   const [failure, setFailure] = useState<string>();
   const [isBusy, setBusy] = useState(false);
   const [isRefused, setRefused] = useState(false);
@@ -29,10 +34,13 @@ function Confirm({ plan }: { plan: Plan }) {
     setBusy(true);
     setFailure(undefined);
     try {
-      await perform(plan, value);
-      settle(true);
+      await perform(plan, { value, chosen });
+      // By then it may be another plan's dialog.
+      if (asked.value === plan) settle(true);
     } catch (error) {
-      setFailure((error as Error).message);
+      const { message } = error as Error;
+      if (asked.value !== plan) toast({ tone: "bad", text: `${verb}, ${target}: ${message}` });
+      setFailure(message);
       if (error instanceof HttpError && error.status === 401) setRefused(true);
     }
     setBusy(false);
@@ -52,6 +60,16 @@ function Confirm({ plan }: { plan: Plan }) {
             <li key={sentence}>{sentence}</li>
           ))}
         </ul>
+        {choices.map(({ name, label, options }) => (
+          <Field key={name} label={label}>
+            <Select
+              label={label}
+              value={chosen[name] ?? ""}
+              options={options}
+              onChange={(picked) => setChosen({ ...chosen, [name]: picked })}
+            />
+          </Field>
+        ))}
         {field && <FieldOf field={field} value={value} onChange={setValue} />}
         {asksToken && <TokenField />}
         {failure !== undefined && (
@@ -61,7 +79,7 @@ function Confirm({ plan }: { plan: Plan }) {
           </p>
         )}
         <footer>
-          <Button onClick={() => settle(false)}>Cancel</Button>
+          <Button onClick={() => settle(false)}>{isBusy ? "Close, it goes on" : "Cancel"}</Button>
           <Button
             type="submit"
             icon={plan.icon}

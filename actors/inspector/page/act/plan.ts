@@ -11,6 +11,19 @@ export type PlanField = {
   readonly unit: string;
 };
 
+/** Something that the reader chooses from a list before the act. */
+export type PlanChoice = {
+  readonly name: string;
+  readonly label: string;
+  readonly options: readonly (readonly [value: string, text: string])[];
+};
+
+/** Given: a field's value, and what was chosen, by the choices' names. */
+export type PlanInput = {
+  readonly value: number;
+  readonly chosen: Readonly<Record<string, string>>;
+};
+
 export type Plan = {
   /** What stands on the button that opens the dialog, and on the one that does it. */
   readonly verb: string;
@@ -25,6 +38,7 @@ export type Plan = {
   readonly method: Method;
   readonly path: string;
   readonly field?: PlanField;
-  /** Given the field's value, where there is one. */
-  readonly body?: (value: number) => unknown;
+  /** The first option of each is chosen at first. */
+  readonly choices?: readonly PlanChoice[];
+  readonly body?: (input: PlanInput) => unknown;
 };

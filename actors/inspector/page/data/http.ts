@@ -14,6 +14,8 @@ export class HttpError extends Error {
 }
 
 const ANSWER_MS = 10_000;
+/** A worker that is added has to load its model, one that is removed to finish its answers. */
+const ACT_MS = 300_000;
 
 /** Rejects with HttpError. */
 export async function getJson<T>(path: string): Promise<T> {
@@ -37,7 +39,7 @@ async function ask(method: Method, path: string, body?: unknown): Promise<Respon
   const headers: Record<string, string> = { accept: "application/json" };
   if (token.value !== "") headers["authorization"] = `Bearer ${token.value}`;
   if (body !== undefined && body !== null) headers["content-type"] = "application/json";
-  const signal = AbortSignal.timeout(ANSWER_MS);
+  const signal = AbortSignal.timeout(method === "GET" ? ANSWER_MS : ACT_MS);
   const sent = headers["content-type"] === undefined ? {} : { body: JSON.stringify(body) };
   let response: Response;
   try {

@@ -13,6 +13,7 @@ function short(value: number): string {
 export function count(value: number | undefined): string {
   if (value === undefined) return NONE;
   if (Math.abs(value) < 100_000) return Math.round(value).toLocaleString("en-US");
+  if (Math.abs(value) < 1e6) return `${short(value / 1_000)}${SPACE}k`;
   return value < 1e8 ? `${short(value / 1e6)}${SPACE}M` : `${short(value / 1e9)}${SPACE}G`;
 }
 

@@ -74,7 +74,7 @@ test("what can be done depends on what it is done to", () => {
   const plans = actionsFor(node(worker));
   const freeze = plans.find(({ verb }) => verb === "Freeze");
   expect(freeze?.path).toBe(`/api/actors/${encodeURIComponent(`root${path}`)}/fault`);
-  expect(freeze?.body?.(5)).toEqual({ fault: "freeze", seconds: 5 });
+  expect(freeze?.body?.({ value: 5, chosen: {} })).toEqual({ fault: "freeze", seconds: 5 });
   const removal = plans.find(({ verb }) => verb === "Remove worker");
   expect([removal?.method, removal?.path]).toEqual(["DELETE", "/api/workers/decode-0"]);
   for (const { says } of plans) expect(says.length).toBeGreaterThan(0);

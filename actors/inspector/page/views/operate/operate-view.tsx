@@ -4,7 +4,7 @@ import { acts, confirmAct, readActs, undoAct } from "../../act/act.ts";
 import { actionsFor, workerOf } from "../../act/actions.ts";
 import { TokenField } from "../../act/dialog.tsx";
 import { useFrames, useWants } from "../../data/feed.ts";
-import { getText } from "../../data/http.ts";
+import { getJson, getText } from "../../data/http.ts";
 import { me, showsActs } from "../../data/me.ts";
 import { useTree } from "../../data/tree.ts";
 import type { Act, ActsFrame, TreeRow } from "../../data/types.ts";
@@ -17,7 +17,7 @@ import { bytes, clockTime, count } from "../../ui/format.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { type Column, Empty, Panel, Table } from "../../ui/parts.tsx";
 import { toast } from "../../ui/toast.tsx";
-import { addWorker } from "./cluster-plans.ts";
+import { addWorkers, type WorkersPage } from "./cluster-plans.ts";
 import { RouterPanel } from "./router-panel.tsx";
 import "./operate.css";
 
@@ -117,8 +117,8 @@ function ProcessPanel({ mayAct }: { mayAct: boolean }) {
       title="Processes"
       actions={
         mayAct && (
-          <Button icon="plus" onClick={() => void confirmAct(addWorker)}>
-            Add worker
+          <Button icon="plus" onClick={() => void add()}>
+            Add workers
           </Button>
         )
       }
@@ -132,6 +132,14 @@ function ProcessPanel({ mayAct }: { mayAct: boolean }) {
       )}
     </Panel>
   );
+}
+
+async function add(): Promise<void> {
+  try {
+    await confirmAct(addWorkers(await getJson<WorkersPage>("/api/workers")));
+  } catch (error) {
+    toast({ tone: "bad", text: (error as Error).message });
+  }
 }
 
 /** As icons, other than what a worker may become: a row has eight of them. */

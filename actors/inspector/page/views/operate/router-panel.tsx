@@ -7,7 +7,16 @@ import { Chip } from "../../ui/chip.tsx";
 import { Empty, Panel } from "../../ui/parts.tsx";
 import { setWeights, type Weights } from "./cluster-plans.ts";
 
-type RouterPage = { readonly mode: string; readonly weights: Weights };
+/** Differences of decimals have a long tail, which nobody wants to read. */
+const rounded = (weights: Weights): Weights =>
+  Object.fromEntries(
+    Object.entries(weights).map(([name, value]) => [name, Number(value.toPrecision(6))]),
+  );
+
+type RouterPage = { readonly mode: string; readonly policy?: string; readonly weights: Weights };
+
+const modeOf = ({ mode, policy }: RouterPage) =>
+  policy === undefined ? mode : `${mode}, ${policy}`;
 
 export function RouterPanel({ mayAct }: { mayAct: boolean }) {
   const [router, setRouter] = useState<RouterPage>();
@@ -15,7 +24,8 @@ export function RouterPanel({ mayAct }: { mayAct: boolean }) {
   const [edited, setEdited] = useState<Weights>({});
   const read = async () => {
     try {
-      setRouter(await getJson<RouterPage>("/api/router"));
+      const page = await getJson<RouterPage>("/api/router");
+      setRouter({ ...page, weights: rounded(page.weights) });
       setFailure(undefined);
     } catch (error) {
       setFailure((error as Error).message);
@@ -34,7 +44,10 @@ export function RouterPanel({ mayAct }: { mayAct: boolean }) {
     await read();
   };
   return (
-    <Panel title="Router" actions={router && <Chip title="Router mode">{router.mode}</Chip>}>
+    <Panel
+      title="Router"
+      actions={router && <Chip title="Router mode and policy">{modeOf(router)}</Chip>}
+    >
       {names.length === 0 ? (
         <Empty icon="operate" title="No weights to change">
           {failure ?? "The router's mode looks at load alone, and has no weights."}
@@ -94,7 +107,7 @@ function Weight({ name, now, value = now, disabled, onChange }: WeightProps) {
         disabled={disabled}
         onInput={(event) => onChange(event.currentTarget.valueAsNumber)}
       />
-      <small>{isChanged ? `~ was ${now}` : "\u00a0"}</small>
+      {isChanged && <small>~ was {now}</small>}
     </label>
   );
 }
