@@ -5,6 +5,8 @@ export type Asked = {
   readonly at_ms: readonly number[];
   /** Prompt tokens that were not computed for it. */
   readonly cached: number;
+  /** As the inspector knows it. */
+  readonly id: string;
 };
 
 /** Token ids as good as any, others for each seed: what is cached is found by them alone. */
@@ -56,5 +58,6 @@ export async function ask(
     }
   }
   if (at_ms.length === 0 || cached === undefined) throw new Error("the answer has no token");
-  return { ttft_ms: at_ms[0]! - from_ms, at_ms, cached };
+  const id = response.headers.get("x-request-id") ?? "";
+  return { ttft_ms: at_ms[0]! - from_ms, at_ms, cached, id };
 }
