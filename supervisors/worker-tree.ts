@@ -20,8 +20,6 @@ const RESTARTS_BASE = 5;
 
 /** A child with these options ends the process when it ends. */
 const lastLife = { restart: "temporary", significant: true } as const;
-/** One of several: it stays away when it was stopped, as a worker that is retired. */
-const oneOfSeveral = { restart: "transient" } as const;
 
 const roleInTree = ({ role }: WorkerOptions): string => (role === "aggregated" ? "worker" : role);
 
@@ -43,7 +41,7 @@ export function workerTree(
       ...workers.map((options) => ({
         id: options.worker,
         role: roleInTree(options),
-        ...(several ? oneOfSeveral : lastLife),
+        ...(several ? {} : lastLife),
         start: () => new WorkerActor(options),
       })),
     ],

@@ -17,6 +17,7 @@ import { controlActions } from "../../runtime/kernel/system.ts";
 import { type BlockMeter, watchEventLoop } from "../../runtime/observe/event-loop.ts";
 import type { HarmProcess } from "../../runtime/process/spawn.ts";
 import { orphansIn } from "../../runtime/supervision/orphan-watch.ts";
+import type { SupervisorMessage } from "../../runtime/supervision/supervisor.ts";
 import { detailsOf } from "./details.ts";
 import { loadFigures } from "./load/figures.ts";
 import { Watching } from "./watching.ts";
@@ -39,6 +40,8 @@ export type ProcessInspectorOptions = {
 const DRAIN_DEFAULT_MS = 30_000;
 /** Time for the reply, added to the budget. */
 const ANSWER_MS = 1_000;
+/** An actor that is retired has drained before. */
+const RETIRE_MS = 5_000;
 /** What a worker may become. */
 export const workerRoles = ["aggregated", "prefill", "decode"] as const;
 /** Roles of actors that understand ChangeRole. */
@@ -92,7 +95,8 @@ export class ProcessInspector extends Actor<InspectMessage> {
         return;
       }
       case "control_actor":
-        this.ctx.reply(this.#control(message));
+        if (message.action === "retire") this.#retire(message.path);
+        else this.ctx.reply(this.#control(message));
         return;
       case "get_tree_delta":
         this.#answer((watching) => watching.treeDelta(message));
@@ -162,6 +166,21 @@ export class ProcessInspector extends Actor<InspectMessage> {
           : known !== undefined && this.ctx.system.control(path, known);
     this.ctx.log.log("debug", `an actor is to ${action}`, { path, done });
     return { kind: "control_done", done };
+  }
+
+  /** Ends an actor for the life of its process: its supervisor owes it no more. */
+  #retire(path: string): void {
+    const { system } = this.ctx;
+    const port = this.ctx.replyLater();
+    const done = (done: boolean) => port.reply({ kind: "control_done", done });
+    const slash = path.lastIndexOf("/");
+    const parent = system.lookup(path.slice(0, slash)) as Ref<SupervisorMessage> | undefined;
+    if (parent === undefined) {
+      done(false);
+      return;
+    }
+    const message = { kind: "terminate_child", id: path.slice(slash + 1) } as const;
+    system.ask(parent, message, { deadline_ms: RETIRE_MS }).then(done, () => done(false));
   }
 
   /** Replies once it is done; its process actor knows the process. */

@@ -55,6 +55,8 @@ const ADD_MOST = 256;
 /** A process that was killed while it started, or lost its supervisor, is tried again. */
 const TRIES = 3;
 const ANSWER_MS = 1_000;
+/** An actor inside a process that goes on. */
+const RETIRE_MS = 6_000;
 
 export class Fleet implements Workforce {
   readonly #parts: FleetParts;
@@ -254,7 +256,7 @@ export class Fleet implements Workforce {
     try {
       const drained = starts ? nothing : await this.#drained(worker, budget_ms);
       if (alone) await children.end(node);
-      else await this.#stopInside(node, worker);
+      else await this.#retireInside(node, worker);
       const { finished, unfinished } = drained;
       return { worker, model: boot.model_name, role: boot.worker_role, finished, unfinished };
     } finally {
@@ -273,14 +275,14 @@ export class Fleet implements Workforce {
   }
 
   /** The other workers of its process go on. */
-  async #stopInside(node: string, worker: string): Promise<void> {
+  async #retireInside(node: string, worker: string): Promise<void> {
     const { system, discovery } = this.#parts;
     const inspector = discovery.owner<InspectMessage>(keys.process(""), node);
     const path = `${workerPaths.top}/${worker}`;
-    const stop: ControlActor = { kind: "control_actor", path, action: "stop" };
+    const retire: ControlActor = { kind: "control_actor", path, action: "retire" };
     // A process that is gone comes back without it.
-    const options = { deadline_ms: ANSWER_MS };
-    await (inspector && system.ask(inspector, stop, options).catch(() => undefined));
+    const options = { deadline_ms: RETIRE_MS };
+    await (inspector && system.ask(inspector, retire, options).catch(() => undefined));
   }
 }
 
