@@ -14,10 +14,12 @@ import { SettingsError } from "./cluster/settings/settings-error.ts";
 import { version } from "./package.json";
 import { errorText } from "./runtime/error-text.ts";
 import { RecordError } from "./runtime/observe/record/record-error.ts";
+import type { Telemetry } from "./runtime/observe/telemetry.ts";
 import { AssetsError, assetsFolder, defaultCacheFolder } from "./runtime/real/assets.ts";
 import { realCapabilities } from "./runtime/real/capabilities.ts";
 import { coresEnvironment } from "./runtime/real/cpu-quota.ts";
 import { HeldLines, type WriteLine } from "./runtime/real/log.ts";
+import { otelSettings, otelWarnings } from "./runtime/real/otel/otel-settings.ts";
 import { webPage } from "./runtime/real/page/web-page.ts";
 import { readText } from "./runtime/real/read-text.ts";
 import { newRunFolder, RunFolderError, removeRunFolder } from "./runtime/real/run-folder.ts";
@@ -48,6 +50,7 @@ async function child(boot: Boot): Promise<void> {
     await runRole(boot, {
       capabilities: realCapabilities({
         ...{ log_level: boot.log_level, log_fields },
+        telemetry: await telemetryOf(log_fields.node ?? boot.role, boot.role),
         ...(boot.role === "frontend"
           ? { store: realStore(boot, log_fields.node ?? "", process.env) }
           : {}),
@@ -65,6 +68,14 @@ async function child(boot: Boot): Promise<void> {
     console.error(`${FATAL_PREFIX}${lineOf(error)}`);
     process.exit(2);
   }
+}
+
+/** Its packages cost memory and time: only who exports something loads them. */
+async function telemetryOf(node: string, role: string): Promise<Telemetry | undefined> {
+  const settings = otelSettings(process.env);
+  if (settings === undefined) return undefined;
+  const { openOtel } = await import("./runtime/real/otel/open-otel.ts");
+  return openOtel(settings, { node, role, version });
 }
 
 async function runRole(boot: Boot, world: ChildWorld): Promise<void> {
@@ -94,7 +105,7 @@ async function root(): Promise<void> {
       process.exit(0);
     }
     const { settings } = command;
-    for (const warning of command.warnings) warn(warning);
+    for (const each of [...command.warnings, ...otelWarnings(process.env)]) warn(each);
     if (settings.log_level === "debug") lines.release();
     const cache_folder = resolve(settings.cache_dir || defaultCacheFolder());
     const assets_folder = (await assetsFolder(cache_folder)) ?? "";

@@ -1,6 +1,7 @@
 /** A child process from boot to end: joins its node, starts its tree, says that it is ready. */
 
 import { FaultActor, faultyWorld } from "../actors/fault/fault.ts";
+import { genAiMetrics } from "../actors/frontend/gen-ai-metrics.ts";
 import type { PageParts } from "../actors/inspector/inspector.ts";
 import type { MemoryDoor } from "../actors/kv/kv.ts";
 import type { Capabilities } from "../runtime/capabilities.ts";
@@ -77,6 +78,7 @@ export async function runChild<Own extends Boot>(
     ...(steps === undefined ? {} : { steps }),
     ...recording.options,
   });
+  capabilities.telemetry?.follow(system.metrics, genAiMetrics);
   if (steps !== undefined) system.spawn(() => new FaultActor(steps), { name: FAULT_NAME });
   const { pid } = capabilities.spawn;
   const bus = boot.planes && (await world.openBus?.(boot.planes, node));
@@ -116,6 +118,7 @@ export async function runChild<Own extends Boot>(
       .drain(boot, system)
       .then(() => system.shutdown(TREE_BUDGET_MS))
       .then(() => recording.close())
+      .then(() => capabilities.telemetry?.close())
       .then(() => exit(0, "stopped"));
   });
   await keepRegistered(system, discovery, keys.process(node), paths.inspector);

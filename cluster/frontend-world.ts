@@ -108,6 +108,7 @@ export function frontendWorld(
       access,
       book: new RequestBook({
         ...{ clock, node: system.node, shows_content: boot.shows_content },
+        telemetry: system.capabilities.telemetry,
         origin: () => originOf(boot),
       }),
       ...(trace === undefined ? {} : { traces: trace.traces }),

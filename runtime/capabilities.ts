@@ -5,6 +5,7 @@
  * `random.ts`, `transport/memory.ts` and `store/memory.ts`.
  */
 
+import type { Telemetry } from "./observe/telemetry.ts";
 import type { TlsPair } from "./tls-pair.ts";
 
 export type Timer = { readonly id: number };
@@ -232,4 +233,6 @@ export type Capabilities = {
   readonly store: Store;
   /** Absent in the simulator, which has one thread. */
   readonly threads?: Threads;
+  /** Absent where nobody collects traces and metrics. */
+  readonly telemetry?: Telemetry;
 };

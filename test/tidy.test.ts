@@ -20,6 +20,11 @@ const arrow: Readonly<Record<string, readonly string[]>> = {
   deploy: ["native", "runtime"],
 };
 
+const otel = [
+  ...["api", "resources", "sdk-metrics", "sdk-trace"],
+  ...["exporter-metrics-otlp-proto", "exporter-trace-otlp-proto"],
+].map((name) => `@opentelemetry/${name}`);
+
 /** Packages by room: what is not named here may not be imported there. */
 const packages: Readonly<Record<string, readonly string[]>> = {
   proto: [
@@ -37,6 +42,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
     "@nats-io/transport-node",
     "ioredis",
     "@grpc/grpc-js",
+    ...otel,
   ],
   llm: ["@huggingface/tokenizers"],
   native: ["bun:ffi"],
@@ -71,7 +77,9 @@ const PAGE = "actors/inspector/page/";
 const pagePackages = ["preact", "preact/hooks", "uplot", "uplot/dist/uPlot.min.css"];
 
 /** Packages that read clocks or draw ids by themselves: in `runtime/real/` alone. */
-const realOnly = ["hyperid", "pino", "@nats-io/transport-node", "ioredis", "@grpc/grpc-js"];
+const realOnly = [
+  ...["hyperid", "pino", "@nats-io/transport-node", "ioredis", "@grpc/grpc-js", ...otel],
+];
 
 /** A file of more than `lines` says why in its head («Long because …»), up to `lines_max`. */
 const limits = { lines: 400, lines_max: 600, test_lines: 700, columns: 100, floor: 20 };

@@ -19,6 +19,7 @@ import type {
 } from "../../proto/index.ts";
 import { errorText } from "../../runtime/error-text.ts";
 import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
+import type { AskOptions } from "../../runtime/kernel/ask.ts";
 import { AskError } from "../../runtime/kernel/errors.ts";
 import { describeExit } from "../../runtime/kernel/exit-reason.ts";
 import type { Ref } from "../../runtime/kernel/ref.ts";
@@ -262,7 +263,7 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
     this.ctx.askThen(
       router,
       explain ? { ...route, asker, explain } : { ...route, asker },
-      { deadline_ms: this.#left_ms() },
+      this.#within(this.#left_ms()),
       (reply) => {
         const prefill = reply.kind === "plan" ? prefillLeg(reply) : undefined;
         if (reply.kind === "plan") {
@@ -298,7 +299,7 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
     const waits = generate.alone || generate.hand_off !== undefined;
     const deadline_ms = waits ? left_ms : Math.min(left_ms, this.#deps.accept_ms);
     const { taken, failed } = this.#accepting(attempt);
-    this.ctx.askThen(worker, generate, { deadline_ms }, taken, failed);
+    this.ctx.askThen(worker, generate, this.#within(deadline_ms), taken, failed);
   }
 
   #attach({ leg, attempt, attach }: Extract<AnswerEffect, { kind: "attach" }>): void {
@@ -308,7 +309,7 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
     const deadline_ms = Math.min(this.#left_ms(), this.#deps.accept_ms);
     const { taken, failed } = this.#accepting(attempt);
     const message = { ...attach, consumer: this.#wire };
-    this.ctx.askThen(worker, message, { deadline_ms }, taken, failed);
+    this.ctx.askThen(worker, message, this.#within(deadline_ms), taken, failed);
   }
 
   #fetchLost({ attempt, reader, attach }: Extract<AnswerEffect, { kind: "fetch" }>): void {
@@ -391,6 +392,7 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
       take: (input) => this.#take(input),
       learn: (input) => this.learn(input),
       left_ms: () => this.#left_ms(),
+      within: (deadline_ms) => this.#within(deadline_ms),
       accept_ms: this.#deps.accept_ms,
       consumer: () => {
         this.#wire ??= wireOf(this.ctx.system, this.ctx.self);
@@ -436,6 +438,12 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
     this.#deps.stages[stage].observe((now_ms - this.#stage_ms) / 1000);
     this.#stage_ms = now_ms;
     if (stage === "first_token") this.#first = false;
+  }
+
+  /** Replies come without the trace of what was asked, so each ask names it. */
+  #within(deadline_ms: number): AskOptions {
+    const { trace } = this.#state.request;
+    return trace === undefined ? { deadline_ms } : { deadline_ms, trace };
   }
 
   #left_ms(): number {

@@ -8,6 +8,7 @@ import type {
   RouteOutcome,
   SamplingParams,
 } from "../../proto/index.ts";
+import type { TraceContext } from "../../runtime/observe/trace.ts";
 
 /** A request after the door has validated, rendered and tokenized it. */
 export type AnswerRequest = {
@@ -54,6 +55,8 @@ export type AnswerRequest = {
   readonly held?: HeldAttempt;
   /** The router is asked why it chose as it did. */
   readonly explain?: boolean;
+  /** The span that what workers do for it lies below. */
+  readonly trace?: TraceContext;
 };
 
 /** An attempt that a worker makes, or made, for an earlier stream actor. */

@@ -24,6 +24,7 @@ import type { Engine, EngineEvent } from "../engine/engine.ts";
 import { workerKey } from "../names/names.ts";
 import { type AdaptersTimer, WorkerAdapters } from "./adapters.ts";
 import { Admission } from "./admission.ts";
+import { exportAnswer } from "./answers/answer-spans.ts";
 import { Answers, type AnswersTimer } from "./answers/answers.ts";
 import { Arrivals } from "./answers/arrivals.ts";
 import { fillingABlock, runCanary } from "./canary.ts";
@@ -89,7 +90,10 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   constructor(options: WorkerOptions) {
     super();
     this.#options = options;
-    const arrivals = new Arrivals(() => this.ctx.clock.now_ms());
+    const arrivals = new Arrivals({
+      now_ms: () => this.ctx.clock.now_ms(),
+      trace: () => this.ctx.trace,
+    });
     this.#arrivals = arrivals;
     this.#probation = new Probation({
       arrivals,
@@ -109,7 +113,10 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       ctx: () => this.ctx,
       keep: { ...keepDefaults, ...options.keep },
       cancel: (handles) => this.#cancelAll(handles),
-      ended: (duration_ms) => this.#answerEnded(duration_ms),
+      ended: (answer, duration_ms) => {
+        exportAnswer(this.ctx.capabilities, options.worker, answer);
+        this.#answerEnded(duration_ms);
+      },
     });
     this.#embeds = new EmbedJobs({
       ctx: () => this.ctx,

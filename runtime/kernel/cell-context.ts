@@ -8,7 +8,7 @@ import type { ActorSystem, Context, Make } from "./context.ts";
 import type { AskError } from "./errors.ts";
 import { type ExitReason, normal, shutdown } from "./exit-reason.ts";
 import type { Message, ReplyTo } from "./message.ts";
-import { type Ref, type ReplyPort, TellMeta } from "./ref.ts";
+import { ambient, type Ref, type ReplyPort, TellMeta } from "./ref.ts";
 import type { SpawnOptions } from "./spawn-options.ts";
 
 /** `Supervisor` reaches its cell through `cellOf`. */
@@ -41,7 +41,11 @@ export class CellContext implements Context<Message> {
     const { cell } = this;
     return {
       log: (level, message, fields) =>
-        cell.kernel.capabilities.log.log(level, message, { actor: cell.path, ...fields }),
+        cell.kernel.capabilities.log.log(level, message, {
+          actor: cell.path,
+          ...tracedBy(cell.current?.trace ?? ambient.trace),
+          ...fields,
+        }),
     };
   }
   get deadline_ms(): number | undefined {
@@ -125,4 +129,13 @@ const nobody: ReplyPort = { settled: true, reply: () => false, fail: () => false
 export function cellOf(ctx: Context<never>): Cell {
   if (ctx instanceof CellContext) return ctx.cell;
   throw new TypeError("this context was not made by the kernel");
+}
+
+/** What a line of the log says of the request that it belongs to. */
+function tracedBy(trace: TraceContext | undefined): Readonly<Record<string, string>> {
+  if (trace === undefined) return {};
+  const { trace_id, correlation } = trace;
+  return correlation === undefined || correlation === ""
+    ? { trace_id }
+    : { trace_id, request: correlation };
 }

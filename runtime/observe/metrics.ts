@@ -6,7 +6,7 @@
 
 export type Labels = Readonly<Record<string, string>>;
 
-type Family = {
+export type Family = {
   readonly name: string;
   readonly help: string;
   readonly type: "counter" | "gauge" | "histogram";
@@ -161,6 +161,11 @@ export class Metrics {
   /** All series of a name, in the order in which they came; none when there is no such name. */
   each(name: string): Iterable<Labelled> {
     return this.#families.get(name)?.series.values() ?? [];
+  }
+
+  /** In the order in which they came. */
+  families(): Iterable<Family> {
+    return this.#families.values();
   }
 
   /** Prometheus text, families and series in the order in which they came. */

@@ -1,5 +1,6 @@
 /** Capabilities of a real process. */
 import type { Capabilities, LogLevel, Store } from "../capabilities.ts";
+import type { Telemetry } from "../observe/telemetry.ts";
 import { MemoryStore } from "../store/memory.ts";
 import { realClock } from "./clock.ts";
 import { realFiles } from "./files.ts";
@@ -18,6 +19,7 @@ type RealOptions = {
   readonly write_log?: WriteLine;
   /** Forgets with the process when not given. */
   readonly store?: Store;
+  readonly telemetry?: Telemetry | undefined;
 };
 
 export function realCapabilities(options: RealOptions): Capabilities {
@@ -31,5 +33,6 @@ export function realCapabilities(options: RealOptions): Capabilities {
     files: realFiles(),
     store: options.store ?? new MemoryStore(),
     threads: realThreads(),
+    ...(options.telemetry === undefined ? {} : { telemetry: options.telemetry }),
   };
 }

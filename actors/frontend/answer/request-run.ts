@@ -91,12 +91,14 @@ export class RequestRun {
   }
 
   #startAll(): void {
-    const { generation, start, entry } = this.#options;
-    const explain = entry?.explains === true;
+    const { generation, start, entry, trace } = this.#options;
+    const more = {
+      ...(entry?.explains === true ? { explain: true } : {}),
+      ...(trace === undefined ? {} : { trace }),
+    };
     generation.answers.forEach((answer, prompt) => {
       if (this.#over) return;
-      const plain = withAdapter(answer, generation.model);
-      const request = explain ? { ...plain, explain } : plain;
+      const request = { ...withAdapter(answer, generation.model), ...more };
       const sink = this.#sink(prompt, prompt * generation.made_each);
       const scored = request.scored_choices !== undefined && request.prompt.length > 1;
       if (request.max_tokens === 0 && !scored) {

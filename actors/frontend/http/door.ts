@@ -6,6 +6,7 @@
  *                     any step ─▶ ApiError ─▶ the error body of the dialect, else OpenAI's
  */
 import type { HttpExchange, Log } from "../../../runtime/capabilities.ts";
+import { formatTraceparent } from "../../../runtime/observe/trace.ts";
 import type { PlaneState } from "../../../runtime/planes.ts";
 import { Access, keyIn } from "../access/access.ts";
 import { KeyGate, type SharedLimits } from "../access/key-gate.ts";
@@ -176,6 +177,10 @@ export class Door {
       entry: this.#entryOf(found, { id, request, path, arrived_ms }),
       form: { errorBody: dialect?.errorBody ?? openAiErrorBody },
     };
+    const { entry } = context;
+    if (entry?.exports === true && entry.trace !== undefined) {
+      headers["traceparent"] = formatTraceparent(entry.trace);
+    }
     return this.#answered(context, found, owner);
   }
 

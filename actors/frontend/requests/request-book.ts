@@ -3,15 +3,19 @@
  * them comes through the inspector of the process.
  */
 import type { Clock } from "../../../runtime/capabilities.ts";
+import { isSampled, type Telemetry } from "../../../runtime/observe/telemetry.ts";
 import { SlotMap } from "../../../runtime/slot-map.ts";
 import type { TimedStage } from "../prompt/prepare-context.ts";
 import { type Arrival, RequestEntry } from "./request-entry.ts";
 import { entryBytes, pageOf, type RequestPage, type RequestRow, rowOf } from "./request-rows.ts";
+import { requestSpans } from "./request-spans.ts";
 
 export type BookOptions = {
   readonly clock: Clock;
   /** Name of this process. */
   readonly node: string;
+  /** Undefined: nobody collects traces. */
+  readonly telemetry?: Telemetry | undefined;
   /** Bodies and texts may be kept and shown. */
   readonly shows_content: boolean;
   /** Where the door is, for a command that sends a request again. */
@@ -49,9 +53,10 @@ export class RequestBook {
     endpoint: string,
     stages: TimedStage & { stage(name: string, from_ms: number): void },
   ): RequestEntry {
-    const { clock, shows_content: may_follow } = this.#options;
+    const { clock, shows_content: may_follow, telemetry } = this.#options;
     const ended = (entry: RequestEntry) => this.#keep(entry);
-    const entry = new RequestEntry(clock, arrival, endpoint, { stages, ended, may_follow });
+    const parts = { stages, ended, may_follow, telemetry };
+    const entry = new RequestEntry(clock, arrival, endpoint, parts);
     entry.explains = this.#mayExplain(arrival.arrived_ms);
     this.#live.set(arrival.id, entry);
     return entry;
@@ -101,6 +106,7 @@ export class RequestBook {
   }
 
   #keep(entry: RequestEntry): void {
+    this.#export(entry);
     // A second request of the same id has its own entry.
     if (this.#live.get(entry.arrival.id) === entry) this.#live.take(entry.arrival.id);
     this.#drop(this.#next);
@@ -108,6 +114,14 @@ export class RequestBook {
     this.#bytes += entryBytes(entry);
     this.#next = (this.#next + 1) % ENDED_MOST;
     for (let at = this.#next; this.#bytes > BYTES_MOST; at = (at + 1) % ENDED_MOST) this.#drop(at);
+  }
+
+  #export(entry: RequestEntry): void {
+    const { telemetry, clock } = this.#options;
+    const { trace } = entry;
+    if (telemetry === undefined || trace === undefined || !isSampled(trace)) return;
+    const zero_ms = clock.wall_ms() - clock.now_ms();
+    telemetry.export(requestSpans(entry, trace, zero_ms, () => telemetry.spanId()));
   }
 
   #drop(at: number): void {

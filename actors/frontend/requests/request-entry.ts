@@ -4,6 +4,7 @@
  * for a while; the request trace writes its line from it. A token costs it two additions.
  */
 import type { Clock } from "../../../runtime/capabilities.ts";
+import type { Telemetry } from "../../../runtime/observe/telemetry.ts";
 import { parseTraceparent, type TraceContext } from "../../../runtime/observe/trace.ts";
 import type { AnswerStep, AnswerUsage } from "../../stream/stream.ts";
 import type { TimedStage } from "../prompt/prepare-context.ts";
@@ -23,6 +24,13 @@ export type Arrival = {
 
 /** Hears of the end of each entry, once. */
 export type Ended = (entry: RequestEntry) => void;
+
+type EntryParts = {
+  readonly stages: Stages;
+  readonly ended: Ended;
+  readonly may_follow: boolean;
+  readonly telemetry?: Telemetry | undefined;
+};
 
 /** The door's own figures of the same steps. */
 type Stages = TimedStage & { stage(name: string, from_ms: number): void };
@@ -69,33 +77,41 @@ export class RequestEntry implements Stages, Account {
   readonly #stages: Stages;
   readonly #ended: Ended;
   readonly #may_follow: boolean;
+  readonly #telemetry: Telemetry | undefined;
   readonly #accounts: AnswerAccount[] = [];
   /** Where the last step of the door ended, and the next one begins; NaN: they are over. */
   #mark_ms: number;
   #follow_until_ms = 0;
   #trace: TraceContext | null | undefined;
 
-  constructor(
-    clock: Clock,
-    arrival: Arrival,
-    endpoint: string,
-    parts: { readonly stages: Stages; readonly ended: Ended; readonly may_follow: boolean },
-  ) {
+  constructor(clock: Clock, arrival: Arrival, endpoint: string, parts: EntryParts) {
     this.#clock = clock;
     this.arrival = arrival;
     this.endpoint = endpoint;
     this.#stages = parts.stages;
     this.#ended = parts.ended;
     this.#may_follow = parts.may_follow;
+    this.#telemetry = parts.telemetry;
     this.#mark_ms = arrival.arrived_ms;
     this.progress_ms = arrival.arrived_ms;
   }
 
-  /** Undefined: its client gave none. */
+  /** True: its spans are collected, so that its client may want to know their trace. */
+  get exports(): boolean {
+    return this.#telemetry !== undefined;
+  }
+
+  /** The span of its client; undefined: it named none. */
+  get parent(): TraceContext | undefined {
+    const header = this.arrival.request.headers.get("traceparent");
+    return header === null ? undefined : parseTraceparent(header);
+  }
+
+  /** Its own span where traces are collected, else its client's; undefined: there is none. */
   get trace(): TraceContext | undefined {
     if (this.#trace === undefined) {
-      const header = this.arrival.request.headers.get("traceparent");
-      this.#trace = (header === null ? undefined : parseTraceparent(header)) ?? null;
+      const { parent } = this;
+      this.#trace = this.#telemetry?.begin(parent) ?? parent ?? null;
     }
     return this.#trace ?? undefined;
   }

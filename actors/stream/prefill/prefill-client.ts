@@ -4,6 +4,7 @@
  */
 import type { ActorRef, RouterMessage, WorkerMessage } from "../../../proto/index.ts";
 import type { Down } from "../../../runtime/kernel/actor.ts";
+import type { AskOptions } from "../../../runtime/kernel/ask.ts";
 import type { Context } from "../../../runtime/kernel/context.ts";
 import type { AskError } from "../../../runtime/kernel/errors.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
@@ -28,6 +29,8 @@ export type PrefillHost = {
   /** Called outside of the actor's turn, or behind what came before. */
   readonly learn: (input: AnswerInput) => void;
   readonly left_ms: () => number;
+  /** Options of an ask. */
+  readonly within: (deadline_ms: number) => AskOptions;
   readonly accept_ms: number;
   /** The stream actor, to whom the worker's token goes. */
   readonly consumer: () => ActorRef;
@@ -89,7 +92,7 @@ export class PrefillClient {
     ctx.askThen(
       worker,
       asked,
-      { deadline_ms: Math.min(left_ms, this.#host.accept_ms) },
+      this.#host.within(Math.min(left_ms, this.#host.accept_ms)),
       (answer) => {
         if (answer.kind === "refused") this.#lost(id, attempt, "refused");
       },

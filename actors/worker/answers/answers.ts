@@ -58,7 +58,7 @@ export type AnswersHost = {
   /** Stops the engine's work on an answer. */
   readonly cancel: (handles: readonly number[]) => void;
   /** Called once for each answer, and once for each time that it is read again. */
-  readonly ended: (duration_ms: number | undefined) => void;
+  readonly ended: (answer: LiveAnswer, duration_ms: number | undefined) => void;
 };
 
 const nothing = new Uint8Array(0);
@@ -88,7 +88,6 @@ export class Answers {
   readonly #last = new FinishedAnswers(lastLimits);
   readonly #claims: Claims;
   #sweep_timer: Timer | undefined;
-  readonly #now_ms = () => this.#host.ctx().clock.now_ms();
 
   constructor(host: AnswersHost) {
     this.#host = host;
@@ -320,7 +319,7 @@ export class Answers {
   }
 
   record(event: Exclude<EngineEvent, { kind: "embedding" }>): void {
-    this.#live.record(event, this.#now_ms);
+    this.#live.record(event, this.#host.ctx().clock);
   }
 
   /** Sends all batches that have credit. */
@@ -371,7 +370,8 @@ export class Answers {
     const { deadline } = answer;
     answer.deadline = undefined;
     if (deadline !== undefined) ctx.cancel(deadline);
-    this.#host.ended(deadline === undefined ? undefined : ctx.clock.now_ms() - answer.began_ms);
+    const took_ms = deadline === undefined ? undefined : ctx.clock.now_ms() - answer.began_ms;
+    this.#host.ended(answer, took_ms);
     return true;
   }
 

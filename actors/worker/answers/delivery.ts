@@ -3,7 +3,7 @@
  * Bookkeeping only: the worker actor decides what to send, and when the engine runs.
  */
 import type { BeginTimes, CachedFrom, ConsumerMessage, Generate } from "../../../proto/index.ts";
-import type { Timer } from "../../../runtime/capabilities.ts";
+import type { Clock, Timer } from "../../../runtime/capabilities.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import { SlotMap } from "../../../runtime/slot-map.ts";
 import type { EngineEvent } from "../../engine/engine.ts";
@@ -175,12 +175,12 @@ export class Delivery {
   }
 
   /** False: the event was dropped, as no answer has its handle any more. */
-  record(event: Exclude<EngineEvent, { kind: "embedding" }>, now_ms: () => number): boolean {
+  record(event: Exclude<EngineEvent, { kind: "embedding" }>, clock: Clock): boolean {
     const part = this.#by_handle.get(event.handle);
     if (part === undefined) return false;
     const { answer, choice } = part;
     this.touch(answer);
-    if (event.kind !== "finished") answer.times ??= timesOf(answer, event, now_ms());
+    if (event.kind !== "finished") answer.times ??= timesOf(answer, event, clock.now_ms());
     if (event.kind === "tokens") {
       const first_index = choice.own_from + event.first_index;
       recordTokens(choice, first_index, event.tokens, wireLogprobs(event.logprobs));

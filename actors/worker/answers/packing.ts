@@ -56,7 +56,7 @@ export function unpackAnswer({ bytes, began_ms, deadline_at_ms }: PackedAnswer):
     readers: [],
     lost: undefined,
     began_ms,
-    arrival: { arrived_ms: began_ms, transfer_ms: 0 },
+    arrival: { arrived_ms: began_ms, transfer_ms: 0, trace: undefined },
     times: undefined,
     deadline_at_ms,
     deadline: undefined,

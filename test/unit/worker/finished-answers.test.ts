@@ -22,7 +22,7 @@ function answerOf(request: string, prompt_bytes: number): LiveAnswer {
       transcript: newTranscript([]),
       readers: [],
       lost: undefined,
-      arrival: { arrived_ms: 0, transfer_ms: 0 },
+      arrival: { arrived_ms: 0, transfer_ms: 0, trace: undefined },
       times: undefined,
       began_ms: 1,
       deadline_at_ms: 2,

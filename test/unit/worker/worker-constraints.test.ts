@@ -32,7 +32,7 @@ function prepared() {
   const preparations = new Preparations(
     () => engine,
     (message) => told.push(message),
-    new Arrivals(() => 0),
+    new Arrivals({ now_ms: () => 0, trace: () => undefined }),
   );
   return { engine, told, preparations };
 }
