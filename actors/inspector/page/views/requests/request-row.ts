@@ -61,6 +61,12 @@ export type Route = {
   readonly mode: string;
   readonly chosen: string;
   readonly why: string;
+  /** Of the costs and their parts. */
+  readonly unit?: string;
+  /** Until a worker had room. */
+  readonly waited_ms?: number;
+  /** Workers that were looked at; of many the likeliest are listed. */
+  readonly count?: number;
   readonly workers: readonly RouteWorker[];
 };
 

@@ -24,7 +24,7 @@ export function RouteDecision({ route }: { route: Route }) {
       ),
     },
     {
-      title: "Cost",
+      title: route.unit ? `Cost, ${route.unit}` : "Cost",
       figure: true,
       cell: ({ cost }) => (
         <>
@@ -49,7 +49,7 @@ export function RouteDecision({ route }: { route: Route }) {
   return (
     <Panel
       title={`${what}: ${route.chosen || "nobody"}`}
-      actions={<span class="soft">{`${route.mode}, at ${duration(route.at_ms)}`}</span>}
+      actions={<span class="soft">{factsOf(route)}</span>}
     >
       <p class="panel-body route-why">{route.why}</p>
       {workers.length > 0 && (
@@ -62,4 +62,11 @@ export function RouteDecision({ route }: { route: Route }) {
       )}
     </Panel>
   );
+}
+
+function factsOf({ mode, at_ms, waited_ms = 0, count: looked_at = 0, workers }: Route): string {
+  const waited = waited_ms >= 1 ? `, waited ${duration(waited_ms)} for room` : "";
+  const some =
+    looked_at > workers.length ? `, ${count(workers.length)} of ${count(looked_at)} workers` : "";
+  return `${mode}, at ${duration(at_ms)}${waited}${some}`;
 }
