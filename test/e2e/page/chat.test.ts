@@ -5,11 +5,12 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import type { Browser, Locator, Page } from "playwright-core";
 import { type Cluster, pidOfWorker, startCluster, until } from "../../support/cluster.ts";
+import { cutProxy } from "../../support/inspector/cut-proxy.ts";
 import { describeWith } from "../../support/needs.ts";
 import { browserLack, openBrowser, openPage } from "../../support/page.ts";
 
 /** Letters alone, so that Markdown has nothing to read in them. */
-const WORDS = 220;
+const WORDS = 120;
 const schema = {
   type: "array",
   items: { type: "string", pattern: "^[a-z]{4,12}$" },
@@ -37,7 +38,7 @@ afterAll(async () => {
 async function openChat(url: string): Promise<Page> {
   opened = await openPage(browser, url);
   const { page } = opened;
-  await page.getByLabel("Model").locator("option[value='troupe-tiny']").waitFor(attached);
+  await page.locator("option", { hasText: "troupe-tiny" }).waitFor(attached);
   return page;
 }
 const attached = { state: "attached", timeout: 30_000 } as const;
@@ -69,9 +70,26 @@ async function expectWords(page: Page): Promise<void> {
   expect(Array.isArray(words) && words.length).toBe(WORDS);
 }
 
+/** Of the last answer: what its spans say of its time. */
+async function expectWaterfall(page: Page): Promise<void> {
+  await page.locator(".said.assistant").last().getByRole("link", { name: "Request" }).click();
+  const sum = page.locator("[data-sum-ms]");
+  await sum.waitFor(slow);
+  const [sum_ms, took_ms] = await Promise.all(
+    ["data-sum-ms", "data-duration-ms"].map(async (name) => Number(await sum.getAttribute(name))),
+  );
+  expect(took_ms).toBeGreaterThan(0);
+  expect(Math.abs(sum_ms! - took_ms!) / took_ms!).toBeLessThan(0.05);
+  const spans = await page.locator(".waterfall .span").allTextContents();
+  for (const name of ["validate", "tokenize", "route", "prefill", "decode"]) {
+    expect(spans).toContain(name);
+  }
+}
+
 describeWith(browserLack, "the chat", () => {
   test("an answer streams in, with its worker, figures and reasoning folded away", async () => {
     const page = await openChat(`${cluster.inspector}/#/chat`);
+    await page.getByLabel("Temperature").fill("0");
     await ask(page, "What is a lease? Think step by step.");
     await answered(page);
     expect(await said(page)).toContain("10 seconds");
@@ -82,6 +100,7 @@ describeWith(browserLack, "the chat", () => {
     expect(await reasoning.getAttribute("open")).toBeNull();
     await reasoning.locator("summary").click();
     expect((await textOf(reasoning)).length).toBeGreaterThan(20);
+    await expectWaterfall(page);
     expect(opened?.faults).toEqual([]);
   }, 90_000);
 
@@ -101,6 +120,14 @@ describeWith(browserLack, "the chat", () => {
     // Nothing is lost or twice at the seam: the whole is still what the schema asks for.
     await expectWords(page);
     expect(await seam.count()).toBe(1);
+    await expectWaterfall(page);
+    expect(await page.locator(".waterfall .span.mark").count()).toBeGreaterThan(0);
+    // The decision of the router, with the cost of each of the two workers.
+    await page
+      .getByRole("heading", { name: /^Who answers it: worker-/ })
+      .first()
+      .waitFor();
+    expect(await page.getByLabel("Costs of 2 workers").count()).toBeGreaterThan(0);
     await until("the worker to come back with another pid", 30_000, async () => {
       const now = await pidOfWorker(cluster, worker).catch(() => pid);
       return now !== pid && now !== 0;
@@ -109,12 +136,13 @@ describeWith(browserLack, "the chat", () => {
   }, 120_000);
 
   test("a connection that is lost is taken up behind the last event", async () => {
-    const page = await openChat(`${cluster.inspector}/#/chat`);
+    using proxy = cutProxy(cluster.inspector);
+    const page = await openChat(`${proxy.url}/#/chat`);
     await askForWords(page);
     await page.locator(".said.assistant .markdown").waitFor(slow);
-    await page.context().setOffline(true);
+    proxy.cut();
     await page.locator(".said.assistant.reconnecting").waitFor(slow);
-    await page.context().setOffline(false);
+    proxy.mend();
     await answered(page);
     await expectWords(page);
     expect(await figures(page)).toContain("reconnected");
@@ -122,6 +150,7 @@ describeWith(browserLack, "the chat", () => {
 
   test("the conversation is there after the page was loaded again", async () => {
     const page = await openChat(`${cluster.inspector}/#/chat`);
+    await page.getByLabel("Temperature").fill("0");
     await ask(page, "What is Troupe?");
     await answered(page);
     await page.reload();

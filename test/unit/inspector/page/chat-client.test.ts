@@ -76,6 +76,16 @@ test("a question that broke before its first event is asked again under its key"
   expect(asked.map(({ headers }) => headers.get("idempotency-key"))).toEqual(["key-1", "key-1"]);
 });
 
+test("the inspector's id of the request is the one that its answer's head has", async () => {
+  const first = () => {
+    const { body } = stream(event("1@1ab", "One"), true);
+    return new Response(body, { headers: { "x-request-id": "of-the-question" } });
+  };
+  const again = () => new Response(DONE, { headers: { "x-request-id": "of-the-resuming" } });
+  const { answer } = world([first, again]);
+  expect(await answer).toMatchObject({ state: "done", request: "of-the-question" });
+});
+
 test("a refusal is shown as it is said, and not asked again", async () => {
   const refusal = () =>
     Response.json(

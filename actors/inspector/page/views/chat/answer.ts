@@ -23,6 +23,7 @@ export type AnswerState = "waiting" | "streaming" | "reconnecting" | "done" | "s
 
 export type Answer = {
   readonly state: AnswerState;
+  /** By which the inspector knows it; a stream may have another id. */
   readonly request: string;
   readonly content: string;
   readonly reasoning: string;
@@ -133,7 +134,10 @@ function withPlace(answer: Answer, event_id: string, delta: Delta, now_ms: numbe
   const { request, tokens, attempt, hint } = place;
   const grows = tokens > answer.tokens;
   const times = grows ? { first_ms: answer.first_ms ?? now_ms, last_ms: now_ms } : {};
-  const now = { ...answer, ...times, request, tokens: Math.max(tokens, answer.tokens) };
+  const now = {
+    ...{ ...answer, ...times, request: answer.request || request },
+    tokens: Math.max(tokens, answer.tokens),
+  };
   if (hint === "" || (attempt === answer.attempt && hint === answer.hint)) return now;
   // The last chunks of an answer name its place once more and bring no text.
   const had = answer.tokens > 0 && answer.attempt > 0;

@@ -84,6 +84,8 @@ class ChatRun {
     }
     // Behind [DONE] there is nothing.
     if (response.status === 204) return this.#end();
+    const request = response.headers.get("x-request-id");
+    if (this.#answer.request === "" && request !== null) this.#show({ ...this.#answer, request });
     await this.#read(response.body);
     return undefined;
   }
