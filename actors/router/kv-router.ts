@@ -35,7 +35,7 @@ import { CacheIndex } from "./index/cache-index.ts";
 import type { KvDecision } from "./kv-decision.ts";
 import { KvModel } from "./kv-model.ts";
 import { workersSnapshot } from "./kv-router-snapshot.ts";
-import { noPrefill, tooManyWait, whyNoWorker } from "./no-worker.ts";
+import { noPrefill, notWanted, tooManyWait, whyNoWorker } from "./no-worker.ts";
 import { PeerLoad } from "./peers/peer-load.ts";
 import { prefillName } from "./peers/peer-news.ts";
 import { PeerRouters, type PeersOwn } from "./peers/peer-routers.ts";
@@ -304,6 +304,8 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     const model = this.#placed.get(request);
     const prompt = model?.hasPrefill(request) ? [prefillName(request)] : [];
     if (!prefill) {
+      // Who asked wants no plan any more; afar its question would wait until its deadline.
+      this.#pending.get(request)?.port?.reply(notWanted(request));
       this.#forget(request);
       this.#placed.delete(request);
     }

@@ -16,7 +16,7 @@ import type { ReplyPort } from "../../runtime/kernel/ref.ts";
 import { AUDIT_PERIOD_MS, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
 import { planFor, withReasons } from "./candidate.ts";
 import { LoadPairs } from "./load-pairs.ts";
-import { noPrefill, noWorkerWait, tooManyWait, whyNoWorker } from "./no-worker.ts";
+import { noPrefill, notWanted, noWorkerWait, tooManyWait, whyNoWorker } from "./no-worker.ts";
 import { eligible, type LoadMode, newPolicyState, policies } from "./policy/load-modes.ts";
 import { loadChoice } from "./policy/reasons/load-reasons.ts";
 import type { RouterOptions } from "./router-options.ts";
@@ -175,7 +175,11 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
     const { request, prefill = false, outcome } = ended;
     const { workers } = this.#watch;
     const prompt = this.#pairs.end(request);
-    if (!prefill) this.#leaveQueue(request);
+    if (!prefill) {
+      // Who asked wants no plan any more; afar its question would wait until its deadline.
+      this.#waiting.get(request)?.port.reply(notWanted(request));
+      this.#leaveQueue(request);
+    }
     const candidate = prefill ? prompt : workers.end(request);
     if (candidate !== undefined) this.#watch.ended(candidate, outcome);
   }

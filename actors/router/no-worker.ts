@@ -11,6 +11,12 @@ export const noWorkerWait = { wait_ms: 10_000, waiting_max: 1_024 } as const;
 export const tooManyWait = (model: string): string =>
   `No worker serves '${model}' at the moment, and as many requests wait for one as may. Try again later.`;
 
+/** The answer has ended, or stays where it is: nobody waits for a plan. */
+export const notWanted = (request: string): Refused => ({
+  ...{ kind: "refused", request, code: "cancelled", retry_after_ms: 0 },
+  message: "This request is over.",
+});
+
 /** The worker that answers computes the prompt by itself. */
 export const noPrefill = (request: string): Refused => ({
   ...{ kind: "refused", request, code: "no_worker", retry_after_ms: 0 },

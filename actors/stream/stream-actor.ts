@@ -272,6 +272,8 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
           this.#sink.step?.({ kind: "planned", worker, choices });
           this.#take({ kind: "planned", attempt, leg: answerLeg(reply), prefill });
         }
+        // The answer has told it so itself, and may have asked again since.
+        else if (reply.code === "cancelled") return;
         // The router gives up at the answer's own time, whose timer says so to the client.
         else if (this.#left_ms() > 0) this.#take({ ...reply, kind: "route_refused", attempt });
       },

@@ -325,3 +325,19 @@ test("its watch ends with it", async () => {
   expect(watching()).toBe(false);
   await close();
 });
+
+for (const mode of ["kv", "least-loaded"] as const) {
+  test(`mode ${mode}: a question whose answer has ended is over at once, and its worker is nobody's`, async () => {
+    const { ask, end, up, spawnWorker, system, close } = await setUp({ mode });
+    const asked = ask("left");
+    await system.idle();
+    end("left", "cancelled");
+    expect(await asked).toMatchObject({ kind: "refused", code: "cancelled" });
+    // One that has never asked, and one that comes later, are not touched.
+    end("nobody", "cancelled");
+    const later = ask("later");
+    up(spawnWorker("a"));
+    expect(await later).toMatchObject({ kind: "plan" });
+    await close();
+  });
+}
