@@ -14,7 +14,8 @@ import { pageOf } from "./actor-page.ts";
 export const LEASE_MS = 10_000;
 /** Several doors that ask at about one time are answered from one walk. */
 const WALK_MS = 200;
-const ROWS_MAX = 5_000;
+/** A walk of so many takes about a millisecond. */
+const ROWS_MAX = 2_000;
 const WATCHES_MAX = 64;
 const RECORDS_MAX = 16;
 

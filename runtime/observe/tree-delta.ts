@@ -9,32 +9,56 @@ export type TreeChange = {
   readonly gone: readonly string[];
 };
 
+type Told = { row: LiveNode; look: number };
+
 /** What one watcher has been told. */
 export class ToldTree {
-  readonly #told = new Map<string, LiveNode>();
-  /** Where the next search for changed rows begins, so that each has its turn. */
+  readonly #told = new Map<string, Told>();
+  #look = 0;
+  /** The row behind the last one that was told, so that each changed one has its turn. */
   #from = 0;
 
   /** At most `rows_max` rows; what does not fit comes with the next call. New rows go first. */
   take(rows: readonly LiveNode[], rows_max: number): TreeChange {
-    const now = new Set<string>();
+    const look = ++this.#look;
     const nodes: LiveNode[] = [];
-    for (const row of rows) {
-      now.add(row.id);
-      if (nodes.length < rows_max && !this.#told.has(row.id)) nodes.push(row);
+    const changed: number[] = [];
+    for (let at = 0; at < rows.length; at++) {
+      const row = rows[at]!;
+      const told = this.#told.get(row.id);
+      if (told === undefined) {
+        if (nodes.length === rows_max) continue;
+        nodes.push(row);
+        this.#told.set(row.id, { row, look });
+      } else {
+        told.look = look;
+        if (told.row !== row && !isSame(told.row, row)) changed.push(at);
+      }
     }
     const gone: string[] = [];
-    for (const id of this.#told.keys()) if (!now.has(id)) gone.push(id);
-    for (let step = 0; step < rows.length && nodes.length < rows_max; step++) {
-      const row = rows[(this.#from + step) % rows.length]!;
-      const before = this.#told.get(row.id);
-      if (before === undefined || isSame(before, row)) continue;
-      nodes.push(row);
-      if (nodes.length === rows_max) this.#from = (this.#from + step + 1) % rows.length;
-    }
+    for (const [id, told] of this.#told) if (told.look !== look) gone.push(id);
     for (const id of gone) this.#told.delete(id);
-    for (const row of nodes) this.#told.set(row.id, row);
+    this.#takeChanged(rows, changed, rows_max, nodes);
     return { nodes, gone };
+  }
+
+  #takeChanged(
+    rows: readonly LiveNode[],
+    changed: readonly number[],
+    rows_max: number,
+    nodes: LiveNode[],
+  ): void {
+    const first = Math.max(
+      0,
+      changed.findIndex((at) => at >= this.#from),
+    );
+    for (let step = 0; step < changed.length && nodes.length < rows_max; step++) {
+      const at = changed[(first + step) % changed.length]!;
+      const row = rows[at]!;
+      nodes.push(row);
+      this.#told.get(row.id)!.row = row;
+      this.#from = at + 1;
+    }
   }
 }
 

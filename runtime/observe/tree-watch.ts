@@ -26,17 +26,24 @@ const SLICE_MS = 1;
 /** The clock is read after so many actors. */
 const SLICE_ACTORS = 32;
 
-/** What an actor was at the walk before. */
-type Known = { readonly handled: number; readonly at_ms: number; ms_per_message: number };
+/** What an actor was at the walk before. Rows that stay as they are are the same objects. */
+type Known = {
+  row: LiveNode;
+  children: readonly Shown[];
+  at_ms: number;
+  /** The last walk that met it. */
+  walk: number;
+};
 /** Which of a parent's many children are shown. */
-type Window = { shown: readonly Shown[]; names: Iterator<string> };
-type Open = { readonly cell: Shown; readonly path: string };
+type Window = { shown: readonly Shown[]; names: Iterator<string>; walk: number };
+type Open = { readonly cell: Shown; readonly parent: string };
 
 export class TreeWatch {
   readonly #system: ActorSystem;
   readonly #times: TurnTimes;
-  #known = new Map<Shown, Known>();
-  #windows = new Map<Shown, Window>();
+  readonly #known = new Map<Shown, Known>();
+  readonly #windows = new Map<Shown, Window>();
+  #walks = 0;
 
   /** From now on turns are timed. */
   constructor(system: ActorSystem) {
@@ -57,16 +64,23 @@ export class TreeWatch {
 
   /** Parents come before their children. No more than `rows_max`; `pause` lets others go on. */
   async walk(rows_max: number, pause: () => Promise<void>): Promise<readonly LiveNode[]> {
-    const walk = new Walk(this.#system, this.#times.take(), this.#known, this.#windows, rows_max);
+    const number = ++this.#walks;
+    const sums = this.#times.take();
+    const walk = new Walk(this.#system, sums, this.#known, this.#windows, rows_max, number);
     const { clock } = this.#system.capabilities;
-    let until_ms = clock.now_ms() + SLICE_MS;
-    while (walk.some(SLICE_ACTORS)) {
-      if (clock.now_ms() < until_ms) continue;
+    let now_ms = clock.now_ms();
+    let until_ms = now_ms + SLICE_MS;
+    while (walk.some(SLICE_ACTORS, now_ms)) {
+      now_ms = clock.now_ms();
+      if (now_ms < until_ms) continue;
       await pause();
-      until_ms = clock.now_ms() + SLICE_MS;
+      now_ms = clock.now_ms();
+      until_ms = now_ms + SLICE_MS;
     }
-    this.#known = walk.known;
-    this.#windows = walk.windows;
+    for (const [cell, known] of this.#known) if (known.walk !== number) this.#known.delete(cell);
+    for (const [cell, { walk }] of this.#windows) {
+      if (walk !== number) this.#windows.delete(cell);
+    }
     return walk.rows;
   }
 }
@@ -74,80 +88,94 @@ export class TreeWatch {
 /** One walk, breadth first, so that what does not fit is what lies deepest. */
 class Walk {
   readonly rows: LiveNode[] = [];
-  readonly known = new Map<Shown, Known>();
-  readonly windows = new Map<Shown, Window>();
-  readonly #before: ReadonlyMap<Shown, Known>;
-  readonly #windows_before: ReadonlyMap<Shown, Window>;
+  readonly #known: Map<Shown, Known>;
+  readonly #windows: Map<Shown, Window>;
   readonly #sums: ReadonlyMap<object, TurnSum>;
   readonly #busy: ReadonlyMap<object, readonly Shown[]>;
-  readonly #system: ActorSystem;
+  readonly #node: string;
   readonly #rows_max: number;
+  readonly #number: number;
   readonly #queue: Open[] = [];
   #at = 0;
 
   constructor(
-    system: ActorSystem,
+    { node, top }: ActorSystem,
     sums: ReadonlyMap<object, TurnSum>,
-    before: ReadonlyMap<Shown, Known>,
-    windows: ReadonlyMap<Shown, Window>,
+    known: Map<Shown, Known>,
+    windows: Map<Shown, Window>,
     rows_max: number,
+    number: number,
   ) {
-    this.#system = system;
+    this.#node = node;
     this.#sums = sums;
     this.#busy = byParent(sums);
-    this.#before = before;
-    this.#windows_before = windows;
+    this.#known = known;
+    this.#windows = windows;
     this.#rows_max = rows_max;
-    this.#open(system.top, "");
+    this.#number = number;
+    this.#open(top, "", none);
   }
 
   /** False: it is done. */
-  some(actors: number): boolean {
+  some(actors: number, now_ms: number): boolean {
     for (let left = actors; left > 0; left--) {
       const open = this.#queue[this.#at++];
       if (open === undefined) return false;
       // It may have ended since its parent was looked at.
-      if (open.cell.state !== "stopped") this.#visit(open);
+      if (open.cell.state !== "stopped") this.#visit(open, now_ms);
     }
     return true;
   }
 
-  #visit({ cell, path }: Open): void {
-    const now_ms = this.#system.capabilities.clock.now_ms();
-    const children = this.#open(cell, path);
+  #visit({ cell, parent }: Open, now_ms: number): void {
+    const known = this.#known.get(cell);
+    const path = known?.row.path ?? `${parent}/${cell.name}`;
+    const children = this.#open(cell, path, known?.children ?? none);
     const more = (cell.children?.size ?? 0) - children.length;
-    const before = this.#before.get(cell);
     const sum = this.#sums.get(cell);
-    const { handled } = cell;
-    const ms_per_message = sum === undefined ? before?.ms_per_message : sum.ms / sum.messages;
-    const known = { handled, at_ms: now_ms, ms_per_message: ms_per_message ?? 0 };
-    this.known.set(cell, known);
-    const passed_ms = before === undefined ? 0 : now_ms - before.at_ms;
-    const rate = passed_ms <= 0 ? 0 : ((handled - before!.handled) * 1_000) / passed_ms;
-    const names = children.map((child) => `${this.#system.node}${path}/${child.name}`);
-    this.rows.push({
-      ...treeNode(cell, this.#system.node + path, path, names, now_ms),
-      rate: rounded(rate),
-      ms_per_message: rounded(known.ms_per_message),
-      more: Math.max(0, more),
-    });
+    const passed_ms = known === undefined ? 0 : now_ms - known.at_ms;
+    const handled = known === undefined ? 0 : cell.handled - known.row.handled;
+    const rate = passed_ms <= 0 ? 0 : rounded((handled * 1_000) / passed_ms);
+    const ms_per_message =
+      sum === undefined ? (known?.row.ms_per_message ?? 0) : rounded(sum.ms / sum.messages);
+    if (known !== undefined && known.children === children) {
+      const { row } = known;
+      const same = row.rate === rate && row.ms_per_message === ms_per_message && row.more === more;
+      known.walk = this.#number;
+      known.at_ms = now_ms;
+      if (same && isAsBefore(cell, row)) {
+        this.rows.push(row);
+        return;
+      }
+    }
+    const names =
+      known?.children === children
+        ? known.row.children
+        : children.map((child) => `${this.#node}${path}/${child.name}`);
+    const id = known?.row.id ?? this.#node + path;
+    const row = { ...treeNode(cell, id, path, names, now_ms), rate, ms_per_message, more };
+    this.#known.set(cell, { row, children, at_ms: now_ms, walk: this.#number });
+    this.rows.push(row);
   }
 
-  /** Puts the children that are shown in the queue. */
-  #open(cell: Shown, path: string): readonly Shown[] {
+  /** Puts the children that are shown in the queue; the same list as before when it is. */
+  #open(cell: Shown, path: string, before: readonly Shown[]): readonly Shown[] {
     const { children } = cell;
     const count = children?.size ?? 0;
     const room = this.#rows_max - this.#queue.length;
-    if (children === undefined || count === 0 || room <= 0) return [];
+    if (children === undefined || count === 0 || room <= 0) return none;
     const most = Math.min(CHILDREN_MAX, room);
-    const shown = count <= most ? childrenOf(cell) : this.#busiest(cell, children, most);
-    for (const child of shown) this.#queue.push({ cell: child, path: `${path}/${child.name}` });
-    return shown;
+    const now = count <= most ? childrenOf(cell) : this.#busiest(cell, children, most);
+    const same = now.length === before.length && now.every((child, at) => child === before[at]);
+    for (const child of now) this.#queue.push({ cell: child, parent: path });
+    return same ? before : now;
   }
 
   #busiest(cell: Shown, children: NonNullable<Shown["children"]>, most: number): Shown[] {
-    const before = this.#windows_before.get(cell);
-    const window = before ?? { shown: [], names: children.keys()[Symbol.iterator]() };
+    const window = this.#windows.get(cell) ?? {
+      ...{ shown: none, walk: 0 },
+      names: children.keys()[Symbol.iterator](),
+    };
     const scores = new Map<Shown, number>();
     const offer = (child: Shown | undefined, more: number) => {
       if (child === undefined || scores.has(child) || children.get(child.name) !== child) return;
@@ -162,13 +190,29 @@ class Walk {
         window.names = children.keys()[Symbol.iterator]();
         next = window.names.next();
       }
-      offer(children.get(next.value), 0);
+      const child = children.get(next.value);
+      // Idle ones fill up what is left.
+      if (scores.size < most || (child?.mailbox_count ?? 0) > 0) offer(child, 0);
     }
     const best = [...scores].sort((a, b) => b[1] - a[1]).slice(0, most);
     const shown = best.map(([child]) => child).sort((a, b) => (a.name < b.name ? -1 : 1));
-    this.windows.set(cell, { shown, names: window.names });
+    this.#windows.set(cell, { shown, names: window.names, walk: this.#number });
     return shown;
   }
+}
+
+const none: readonly Shown[] = [];
+
+/** What can change in one life, and is not measured. */
+function isAsBefore(cell: Shown, row: LiveNode): boolean {
+  return (
+    cell.handled === row.handled &&
+    cell.mailbox_count === 0 &&
+    row.mailbox === 0 &&
+    row.oldest_ms === 0 &&
+    cell.actor?.nodePid() === row.pid &&
+    ((cell.state === "running" ? cell.actor?.nodeState() : undefined) ?? cell.state) === row.state
+  );
 }
 
 function byParent(sums: ReadonlyMap<object, TurnSum>): Map<object, Shown[]> {

@@ -51,6 +51,10 @@ const benches: Readonly<Record<string, Entry>> = {
     what: "what --record costs one frontend",
     load: async () => (await import("./parts/recording.ts")).benchRecording,
   },
+  watch: {
+    what: "what an open page of the inspector costs",
+    load: async () => (await import("./watch.ts")).benchWatch,
+  },
   batch: {
     what: "what people who wait notice of a batch",
     load: async () => (await import("./batch.ts")).benchBatch,
