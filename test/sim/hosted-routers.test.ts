@@ -82,8 +82,9 @@ test("each session stays at its worker when the next desk takes over, and when t
         const changes = { max_tokens: 4, prompt: prompt(clients.length) };
         clients.push(simClient(cluster, `s${clients.length}`, changes, `session ${session}`));
         const before = view(cluster, by).routed_total;
-        // Eight of them are over before the first desk is back.
-        await simulation.run(12);
+        // Eight of them are over before the first desk is back, so each has 24 ms at most.
+        const routed = () => view(cluster, by).routed_total > before;
+        for (let waits = 0; waits < 12 && !routed(); waits++) await simulation.run(2);
         expect(view(cluster, by).routed_total).toBe(before + 1);
         workers.push(view(cluster, by).models[0]!.last.at(-1)!.worker);
       }
