@@ -4,6 +4,7 @@ import {
   joined,
   LINES_LIMIT,
   type LoadPoint,
+  loneValues,
   metrics,
   seriesOf,
   shownSince,
@@ -70,6 +71,12 @@ test("the busiest workers have lines, each with one colour for all of them", () 
   expect(lines).toHaveLength(2 * LINES_LIMIT);
   expect(lines[0]).toMatchObject({ label: "worker-2 running", color: 2, values: [1] });
   expect(lines[1]).toMatchObject({ label: "worker-2 waiting", color: 2, second: true });
+});
+
+test("a value without neighbours is a point of its own", () => {
+  expect(loneValues([1, null, 2, 3, null, 4])).toEqual([0, 5]);
+  expect(loneValues([null, 7, undefined])).toEqual([1]);
+  expect(loneValues([])).toEqual([]);
 });
 
 test("a line in figures", () => {

@@ -59,6 +59,16 @@ test("what is inside of another span is below it and adds nothing", () => {
   expect(lanes[0]?.bars.map((bar) => isMark(bar.span))).toEqual([true, false, false, false]);
 });
 
+test("a part that is told for all answers stands below the first span that it is a part of", () => {
+  const { lanes } = waterfall(
+    [span("decode", 5, 90, { choice: 0 }), span("parse", 5, 9, { inside: "decode" })],
+    90,
+  );
+  expect(lanes.map(({ choice, bars }) => [choice, bars.map(({ row }) => row)])).toEqual([
+    [0, [0, 1]],
+  ]);
+});
+
 test("a span that is open reaches to now", () => {
   const { lanes, total_ms } = waterfall([span("decode", 5, null, { choice: 0 })], 25);
   const bar = lanes[0]!.bars[0]!;

@@ -7,7 +7,7 @@ import { theme } from "../../shell/theme.ts";
 import { colorOf } from "../shared/colors.ts";
 import { useDark } from "../shared/use-dark.ts";
 import { useWidth } from "../shared/use-width.ts";
-import type { Series } from "./load-points.ts";
+import { loneValues, type Series } from "./load-points.ts";
 
 type ChartProps = {
   readonly title: string;
@@ -15,13 +15,16 @@ type ChartProps = {
   readonly format: (value: number) => string;
   /** Its scale goes to one, whatever its values are. */
   readonly share: boolean;
+  /** Nothing stands between two of its numbers. */
+  readonly whole: boolean;
   /** How far it reaches back from its newest point. */
   readonly span_ms: number;
 };
 
 const HEIGHT = 150;
 
-export function Chart({ title, series, format, share, span_ms }: ChartProps) {
+export function Chart(props: ChartProps) {
+  const { title, series, format, share, whole, span_ms } = props;
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
   const width = useWidth(box);
@@ -30,17 +33,13 @@ export function Chart({ title, series, format, share, span_ms }: ChartProps) {
   const shape = `${series.lines.map(({ label }) => label).join("\n")} ${shade}`;
   useEffect(() => {
     if (box.current === null || width === 0) return;
-    const made = new uPlot(
-      optionsOf(width, series, { format, share, span_ms }),
-      dataOf(series),
-      box.current,
-    );
+    const made = new uPlot(optionsOf(width, props), dataOf(series), box.current);
     plot.current = made;
     return () => {
       plot.current = undefined;
       made.destroy();
     };
-  }, [shape, width === 0, share, format, span_ms]);
+  }, [shape, width === 0, share, whole, format, span_ms]);
   useEffect(() => plot.current?.setSize({ width, height: HEIGHT }), [width]);
   useEffect(() => plot.current?.setData(dataOf(series)), [series]);
   return <div ref={box} class="chart" role="img" aria-label={`${title}; figures follow`} />;
@@ -53,8 +52,7 @@ const dataOf = ({ times, lines }: Series): uPlot.AlignedData => [
 
 function optionsOf(
   width: number,
-  { lines }: Series,
-  { format, share, span_ms }: Pick<ChartProps, "format" | "share" | "span_ms">,
+  { series: { lines }, format, share, whole, span_ms }: ChartProps,
 ): uPlot.Options {
   const grid = { stroke: colorOf("--line"), width: 1 };
   const axis = {
@@ -73,7 +71,13 @@ function optionsOf(
     },
     axes: [
       { ...axis, size: 24, space: 64, values: (_, at) => at.map(timeText) },
-      { ...axis, size: 62, gap: 4, values: (_, at) => at.map((value) => format(value)) },
+      {
+        ...axis,
+        size: 62,
+        gap: 4,
+        ...(whole ? { incrs: wholeSteps } : {}),
+        values: (_, at) => at.map((value) => format(value)),
+      },
     ],
     series: [
       {},
@@ -82,13 +86,16 @@ function optionsOf(
         stroke: colorOf(`--series-${color + 1}`),
         width: 1.5,
         ...(second ? { dash: [4, 3] } : {}),
-        // A line needs two points; a single one is shown as it is.
-        points: { show: (plot: uPlot) => plot.data[0].length < 3 },
+        points: { show: true, size: 5, filter: lone },
         spanGaps: false,
       })),
     ],
   };
 }
+
+const wholeSteps = [1, 10, 100, 1_000, 10_000].flatMap((step) => [step, 2 * step, 5 * step]);
+
+const lone: uPlot.Series.Points.Filter = (plot, line) => loneValues([...(plot.data[line] ?? [])]);
 
 /** From zero, so that heights can be compared. */
 function rangeOf(_least: number, most: number, share: boolean): [number, number] {

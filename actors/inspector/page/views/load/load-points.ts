@@ -186,6 +186,12 @@ function busyness(points: readonly LoadPoint[], by: "workers" | "models", name: 
   }, 0);
 }
 
+/** Values that no line leads to or from: they are shown as points. */
+export function loneValues(values: readonly (number | null | undefined)[]): number[] {
+  const isKnown = (at: number) => typeof values[at] === "number";
+  return [...values.keys()].filter((at) => isKnown(at) && !isKnown(at - 1) && !isKnown(at + 1));
+}
+
 export type Summary = {
   readonly label: string;
   readonly now: number | null;

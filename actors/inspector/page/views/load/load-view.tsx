@@ -123,7 +123,8 @@ function Now({ point: { total } }: { point: LoadPoint }) {
 const formats: Readonly<Record<Unit, (value: number) => string>> = {
   per_s: rate,
   ms: duration,
-  count,
+  // A mean of whole numbers is seldom one.
+  count: rate,
   share: percent,
 };
 
@@ -143,6 +144,7 @@ function MetricPanel({ metric, points, by, span_ms }: MetricPanelProps) {
         <Chart
           title={metric.title}
           share={metric.unit === "share"}
+          whole={metric.unit === "count"}
           {...{ series, format, span_ms }}
         />
         <SummaryTable title={metric.title} series={series} format={format} />

@@ -45,7 +45,7 @@ export function waterfall(spans: readonly Span[], now_ms: number): Waterfall {
   const total_ms = Math.max(now_ms, ...ends, 0.001);
   const choices = new Map<number | undefined, Span[]>();
   for (const span of spans) {
-    const choice = span.choice ?? undefined;
+    const choice = laneOfSpan(span, spans);
     const lane = choices.get(choice);
     if (lane === undefined) choices.set(choice, [span]);
     else lane.push(span);
@@ -54,6 +54,12 @@ export function waterfall(spans: readonly Span[], now_ms: number): Waterfall {
     .sort(([a = -1], [b = -1]) => a - b)
     .map(([choice, own]) => laneOf(choice, own, now_ms, total_ms));
   return { total_ms, lanes, ticks: ticksOf(total_ms), sum_ms: sumOf(lanes) };
+}
+
+/** A part of a span stands below it, also where it is told for all answers together. */
+function laneOfSpan(span: Span, spans: readonly Span[]): number | undefined {
+  if (typeof span.choice === "number" || !span.inside) return span.choice ?? undefined;
+  return spans.find(({ name }) => name === span.inside)?.choice ?? undefined;
 }
 
 function laneOf(
