@@ -150,7 +150,7 @@ function Footer({ answer, names }: AnswerProps) {
     tokens > 0 && `${count(usage?.completion_tokens ?? tokens)} tokens`,
     usage && `prompt ${count(usage.prompt_tokens)}, ${count(usage.cached_tokens)} cached`,
     reconnects > 0 && `reconnected ${reconnects}×`,
-    finish_reason && finish_reason !== "stop" && `ended by ${finish_reason}`,
+    finish_reason === "length" && "ended by its limit",
     answer.state === "stopped" && "stopped",
   ].filter((text) => typeof text === "string" && text !== "");
   return (

@@ -8,7 +8,7 @@ import { config } from "../../data/config.ts";
 import { getJson } from "../../data/http.ts";
 import { Store } from "../../data/store.ts";
 import type { TreeRow } from "../../data/types.ts";
-import { type Answer, isEmpty } from "./answer.ts";
+import type { Answer } from "./answer.ts";
 import { askChat, type ChatWorld } from "./chat-client.ts";
 import { keptText, openCalls, readKept, type Said, turnsOf } from "./chat-history.ts";
 import { type ChatSettings, chatRequest, type SettingErrors } from "./chat-request.ts";
@@ -176,8 +176,5 @@ export function killPlan(worker: string | undefined): Plan | undefined {
   return row && actionsFor(row).find(({ verb }) => verb === "kill -9");
 }
 
-/** A model that made nothing is not asked about again. */
-export const canAskAgain = ({ said, busy }: Chat): boolean => {
-  const last = said.at(-1);
-  return !busy && last?.role === "assistant" && !isEmpty(last.answer);
-};
+export const canAskAgain = ({ said, busy }: Chat): boolean =>
+  !busy && said.at(-1)?.role === "assistant";
