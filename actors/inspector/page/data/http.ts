@@ -45,7 +45,7 @@ async function ask(method: Method, path: string, body?: unknown): Promise<Respon
   try {
     response = await fetch(path, { method, headers, signal, ...sent });
   } catch (error) {
-    throw new HttpError(0, `The server does not answer (${(error as Error).message}).`);
+    throw new HttpError(0, `The server does not answer (${(error as Error).message})`);
   }
   if (!response.ok) throw new HttpError(response.status, await reasonOf(response));
   return response;

@@ -36,7 +36,7 @@ function OneActor({ id }: { id: string }) {
   if (page === undefined && row === undefined) {
     return isGone ? (
       <Empty icon="warning" title="There is no such actor now">
-        {failure} It may have ended, or be on its way back.{" "}
+        {failure}. It may have ended, or be on its way back.{" "}
         <a href={hrefOf("tree")}>Back to the tree</a>
       </Empty>
     ) : (
@@ -51,13 +51,13 @@ function OneActor({ id }: { id: string }) {
       {isGone && (
         <p class="actor-gone" role="status">
           <Icon name="warning" />
-          {failure} What stands here was true before.
+          {failure}. What stands here was true before.
         </p>
       )}
       {row && <Figures row={row} />}
       {row && <ActButtons row={row} />}
       <div class="actor-columns">
-        <HistoryPanel history={history} />
+        <HistoryPanel history={history} kind={row?.kind ?? "actor"} />
         <StatePanel page={page} latest={history.entries.at(-1)?.after} />
       </div>
       <div class="actor-columns even">

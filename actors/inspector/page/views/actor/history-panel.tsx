@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { changesIn, diffOf } from "../../data/diff.ts";
 import { HISTORY_MAX, type History } from "../../data/history.ts";
-import type { Entry } from "../../data/types.ts";
+import type { Entry, NodeKind } from "../../data/types.ts";
 import { hrefOf } from "../../shell/route.ts";
 import { Button } from "../../ui/button.tsx";
 import { Chip } from "../../ui/chip.tsx";
@@ -11,7 +11,9 @@ import { JsonTree } from "../../ui/json-tree.tsx";
 import { Empty, Panel } from "../../ui/parts.tsx";
 import { type Tab, Tabs } from "../../ui/tabs.tsx";
 
-export function HistoryPanel({ history }: { history: History }) {
+type HistoryProps = { readonly history: History; readonly kind: NodeKind };
+
+export function HistoryPanel({ history, kind }: HistoryProps) {
   const { entries, dropped } = history;
   /** Undefined: the newest one, whichever that is. */
   const [seq, setSeq] = useState<number>();
@@ -28,6 +30,7 @@ export function HistoryPanel({ history }: { history: History }) {
     return (
       <Panel title={title}>
         <Empty icon="restart" title="No message yet">
+          {kind === "process" && "Most messages go to the actors in a process, not to itself. "}
           While this page is open, what the actor takes is recorded with its state before and after:
           up to {HISTORY_MAX} messages.
         </Empty>
@@ -164,11 +167,20 @@ type EntriesProps = {
   readonly choose: (index: number) => void;
 };
 
+/** Scrolls the list alone, not what it stands in. */
+function keepInSight(list: HTMLElement): void {
+  const chosen = list.querySelector("[aria-current]");
+  if (chosen === null) return;
+  const [frame, row] = [list.getBoundingClientRect(), chosen.getBoundingClientRect()];
+  if (row.top < frame.top) list.scrollTop -= frame.top - row.top;
+  else if (row.bottom > frame.bottom) list.scrollTop += row.bottom - frame.bottom;
+}
+
 /** Newest first. */
 function Entries({ entries, at, choose }: EntriesProps) {
   const list = useRef<HTMLOListElement>(null);
   useEffect(() => {
-    list.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+    if (list.current !== null) keepInSight(list.current);
   }, [at]);
   return (
     <ol ref={list} class="history-list" aria-label="Messages, newest first">
@@ -192,11 +204,13 @@ function Entries({ entries, at, choose }: EntriesProps) {
   );
 }
 
+/** Stay as the reader set them, from actor to actor. */
 let keptTab = "state";
+let keptOnly = true;
 
 function EntryDetail({ entry }: { entry: Entry }) {
   const [tab, setTab] = useState(keptTab);
-  const [changesOnly, setChangesOnly] = useState(false);
+  const [changesOnly, setChangesOnly] = useState(keptOnly);
   const { before, after, message, crashed } = entry;
   const changes = changesIn(diffOf(before, after));
   const choose = (id: string) => {
@@ -217,11 +231,18 @@ function EntryDetail({ entry }: { entry: Entry }) {
             <input
               type="checkbox"
               checked={changesOnly}
-              onChange={(event) => setChangesOnly(event.currentTarget.checked)}
+              onChange={(event) => {
+                keptOnly = event.currentTarget.checked;
+                setChangesOnly(keptOnly);
+              }}
             />
             Changes alone
           </label>
-          <JsonTree value={after} before={before} changesOnly={changesOnly} />
+          {changesOnly && changes === 0 ? (
+            <p class="history-same">It changed nothing of what the actor shows of itself.</p>
+          ) : (
+            <JsonTree value={after} before={before} changesOnly={changesOnly} />
+          )}
         </div>
       ),
     },

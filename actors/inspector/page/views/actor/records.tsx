@@ -65,7 +65,7 @@ export function Crashes({ page, last }: CrashesProps) {
               <p>
                 <time title={clockTime(at_ms)}>{ago(at_ms, now_ms)}</time>
                 <Chip tone="bad">✕ {context.replaceAll("_", " ")}</Chip>
-                <span>restart {count(restarts)}</span>
+                {restarts > 0 && <span>after {count(restarts)} restarts</span>}
               </p>
               <p class="crash-reason">{reason}</p>
               {stack !== undefined && (

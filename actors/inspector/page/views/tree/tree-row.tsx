@@ -4,7 +4,7 @@ import type { VisibleRow } from "../../data/tree-model.ts";
 import type { TreeRow } from "../../data/types.ts";
 import { hrefOf } from "../../shell/route.ts";
 import { Chip, State } from "../../ui/chip.tsx";
-import { bytes, count, duration, nameOf, rate } from "../../ui/format.ts";
+import { bytes, count, duration, nameOf, rate, titleOf } from "../../ui/format.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Sparkline } from "../../ui/sparkline.tsx";
 
@@ -150,18 +150,26 @@ function NameCell({ item, flashes, onToggle }: NameProps) {
         {name}
       </a>
       {row.kind === "process" && row.pid > 0 && <Chip title="Process id">{row.pid}</Chip>}
-      {row.role !== name && <Chip title="Role">{row.role}</Chip>}
+      {showsRole(row, name) && <Chip title="Role">{row.role}</Chip>}
       {item.level === 1 && <Chip title="Node">{row.node ?? row.id.split("/")[0]}</Chip>}
       {flashes && <Chip tone="warn">↻ restarted</Chip>}
-      {row.kind === "process" && <Sparkline values={tree.courseOf(row.id)} />}
       {row.last_crash !== undefined && (
         <span class="tree-crash" title={`Last crash: ${row.last_crash}`}>
-          ✕ {row.last_crash}
+          ✕ {briefly(row.last_crash)}
         </span>
       )}
+      {row.kind === "process" && <Sparkline values={tree.courseOf(row.id)} />}
     </span>
   );
 }
+
+/** A slot is called by its process's role: `decode-1`. */
+const showsRole = ({ kind, path, role }: TreeRow, name: string): boolean =>
+  kind === "process" ? !titleOf(path).startsWith(role) : role !== name;
+
+/** The row says itself which process it was. */
+const briefly = (crash: string): string =>
+  crash.replace(/^crash: /, "").replace(/^ProcessDied: process "[^"]*" \(pid \d+\): /, "");
 
 const marks: Readonly<Record<TreeRow["kind"], readonly [shape: string, says: string]>> = {
   supervisor: ["M3 3h8v8H3z", "supervisor"],

@@ -74,7 +74,7 @@ function Summary({ model }: { model: TreeModel }) {
       <Stat label="Processes" value={count(sum.processes)} />
       <Stat label="Actors" value={count(sum.actors)} />
       <Stat label="Messages/s" value={rate(sum.rate)} />
-      <Stat label="Messages waiting" value={count(sum.waiting)} />
+      <Stat label="In mailboxes" value={count(sum.waiting)} />
       <Stat
         label="Oldest waits"
         value={sum.oldest_ms === 0 ? "–" : duration(sum.oldest_ms)}
