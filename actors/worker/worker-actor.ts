@@ -33,7 +33,6 @@ import { Draining, type DrainMessage } from "./draining.ts";
 import { EmbedJobs, type EmbedMessage } from "./embed-jobs.ts";
 import { EngineHealth, EngineStuckError, healthDefaults } from "./engine-health.ts";
 import { EngineLoop, type LoopMessage } from "./engine-loop.ts";
-import { engineMap } from "./engine-map.ts";
 import { TierMetrics } from "./kv/tier-metrics.ts";
 import { NO_HAND_OFF, type TiersTimer, WorkerTiers } from "./kv/tiers.ts";
 import { loadOf } from "./load/worker-load.ts";
@@ -41,6 +40,7 @@ import { Preparations, type PreparedMessage } from "./preparations.ts";
 import { Probation, TRIAL_MS } from "./probation.ts";
 import { refused } from "./refusal.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import { workerDetail } from "./worker-detail.ts";
 import { WorkerMetrics } from "./worker-metrics.ts";
 import { keepDefaults, type WorkerModel, type WorkerOptions } from "./worker-options.ts";
 
@@ -570,8 +570,10 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
 
   override detail(name: string, about: string): Snapshot | undefined {
     const { worker } = this.#options;
-    if (name !== "kv_map" || about !== worker || !this.#ready) return undefined;
-    return engineMap(worker, this.#engine, this.#tiers?.inspect());
+    if (!this.#ready || (about !== "" && about !== worker)) return undefined;
+    const model = this.#model.card.name;
+    const { kv } = this.#subscriptions;
+    return workerDetail(name, { worker, model, kv, engine: this.#engine, tiers: this.#tiers });
   }
 
   override inspect(): Snapshot {

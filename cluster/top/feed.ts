@@ -34,7 +34,8 @@ export async function askTotals(url: string): Promise<Totals | undefined> {
 async function asked(url: string, path: string): Promise<unknown> {
   const signal = AbortSignal.timeout(ANSWER_DEADLINE_MS);
   const response = await fetch(`${url}${path}`, { signal }).catch((error: unknown) => {
-    throw new Error(`nothing answers at ${url} (${reason(error)})`);
+    const cause = reason(error);
+    throw new Error(`nothing answers at ${url} (${cause})`, { cause });
   });
   if (!response.ok) {
     throw new Error(`${url}${path} answers ${response.status}: is that an inspector's port?`);
@@ -68,7 +69,8 @@ export class Feed {
       try {
         await this.#poll();
       } catch (error) {
-        this.#say({ link: { kind: "away", why: (error as Error).message } });
+        const { message, cause } = error as Error;
+        this.#say({ link: { kind: "away", why: String(cause ?? message) } });
       }
       await Bun.sleep(AGAIN_MS[Math.min(tries, AGAIN_MS.length - 1)] ?? LOOK_MS);
     }

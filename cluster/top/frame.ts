@@ -21,7 +21,7 @@ const orBlank = (value: number, text: (value: number) => string) => (value > 0 ?
 
 const columns: readonly Column<Listed>[] = [
   { title: "ROLE", width: 10, text: ({ row }) => row.role, spare: 3 },
-  { title: "STATE", width: 9, text: ({ row }) => row.state, spare: 0 },
+  { title: "STATE", width: 10, text: ({ row }) => row.state, spare: 0 },
   { title: "QUEUE", width: 5, text: ({ row }) => count(row.mailbox), align: "right", spare: 1 },
   {
     ...{ title: "AGE", width: 5, align: "right", spare: 4 },
@@ -64,6 +64,16 @@ const roleColumns: readonly Column<RoleRow>[] = [
 ];
 
 const NAME_WIDTH_MIN = 18;
+/** From this width on roles are shown whole. */
+const WIDE_COLUMNS = 100;
+const ROLE_WIDTH = 16;
+
+const columnsFor = (width: number): readonly Column<Listed>[] =>
+  width < WIDE_COLUMNS
+    ? columns
+    : columns.map((column) =>
+        column.title === "ROLE" ? { ...column, width: ROLE_WIDTH } : column,
+      );
 
 /** Of the columns, those for which there is room beside the name. */
 function fitting<T>(all: readonly Column<T>[], width: number): readonly Column<T>[] {
@@ -115,7 +125,7 @@ function tableOf(view: View, width: number, style: Style, height: number | undef
   }
   const name = { title: `NAME${view.sort === "tree" ? "" : ` by ${view.sort}`}`, text: nameOf };
   const hue = ({ row }: Listed) => hueOf(row.state);
-  return tableWith(linesOf(view), fitting(columns, width), name, hue, view, {
+  return tableWith(linesOf(view), fitting(columnsFor(width), width), name, hue, view, {
     ...{ width, style, height },
   });
 }

@@ -2,6 +2,7 @@
  * `GET /api/kv/prefixes`: the hottest prefixes out of what routers say. Each frontend's router sees
  * its own share of the requests, so of each model the one is shown that has looked at most. Pure.
  */
+import { NODES_MAX } from "../../../llm/blocks/prefix-tree.ts";
 import type { Said } from "../kv-page.ts";
 
 export type PrefixNode = {
@@ -33,8 +34,6 @@ type ModelSaid = {
   readonly seen: number;
   readonly nodes: readonly Omit<PrefixNode, "model">[];
 };
-
-const NODES_MAX = 200;
 
 export function prefixPage(said: readonly Said[]): PrefixPage {
   const best = new Map<string, ModelSaid & { readonly node: string }>();

@@ -1,11 +1,10 @@
 /** The hottest prefixes of a model and who has them, for the inspector. */
 import type { HashPairs } from "../../../llm/blocks/block-table.ts";
+import { hottest, NODES_MAX, prefixTree } from "../../../llm/blocks/prefix-tree.ts";
 import type { CacheIndex } from "../index/cache-index.ts";
 import { CacheMatches } from "../index/cache-matches.ts";
-import { hottest, prefixTree } from "./prefix-tree.ts";
 import type { RecentPrompts } from "./recent-prompts.ts";
 
-const NODES_MAX = 200;
 /** Names of workers that have a prefix. */
 const WORKERS_MAX = 32;
 

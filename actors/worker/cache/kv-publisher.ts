@@ -7,6 +7,7 @@
  * Delivery is at most once. A router that missed events asks for those from an id on, or for a dump
  * in pages when the ring no longer has them.
  */
+import type { HashPairs } from "../../../llm/blocks/block-table.ts";
 import type { KvEvent } from "../../../llm/blocks/kv-event.ts";
 import type {
   FetchKvDump,
@@ -20,6 +21,7 @@ import type {
 import type { Clock, Timer } from "../../../runtime/capabilities.ts";
 import { type Ref, sameActor } from "../../../runtime/kernel/ref.ts";
 import type { EventLine, ProcessReports } from "../load/process-reports.ts";
+import { cachedPrompts, type StoredRun } from "./cached-prompts.ts";
 import { type EventPart, KvEventRing } from "./kv-event-ring.ts";
 import { KvLedger } from "./kv-ledger.ts";
 
@@ -53,6 +55,8 @@ export const KV_HEARTBEAT_MS = 1_000;
 /** Blocks in one event and in one message: 512 KiB of hashes, far below a frame's limit. */
 export const KV_MESSAGE_BLOCKS = 65_536;
 const PAGE_BLOCKS = 32_768;
+/** Events that are looked at for a person. */
+const PROMPT_EVENTS = 2_048;
 const MESSAGE_EVENTS = 8_192;
 
 export class KvPublisher {
@@ -84,6 +88,19 @@ export class KvPublisher {
   /** That routers are told of: in all tiers. */
   get told(): number {
     return this.#ledger.blocks;
+  }
+
+  /** The last prompts of which all blocks are in the engine; for people. */
+  prompts(): HashPairs[] {
+    const runs: StoredRun[] = [];
+    const from = Math.max(this.#ring.oldest_id, this.#ring.next_id - PROMPT_EVENTS);
+    for (let id = from; id < this.#ring.next_id; id++) {
+      const { kind, tier, parent, hashes } = this.#ring.read(id);
+      if (kind !== "stored" || tier !== "device") continue;
+      const [before] = hashesOf(parent);
+      runs.push({ parent: before, hashes: hashesOf(hashes) });
+    }
+    return cachedPrompts(runs, (hash) => this.cachedRow(BigUint64Array.of(hash)) === 1);
   }
 
   /** How many of these blocks are in the engine, from the first on without a gap. */
@@ -225,6 +242,10 @@ function* partsOf(event: KvEvent): Iterable<EventPart> {
     yield { event, from, to: Math.min(length, from + KV_MESSAGE_BLOCKS) };
   }
 }
+
+/** The ring gives copies, which begin where their buffer does. */
+const hashesOf = (bytes: Uint8Array): BigUint64Array =>
+  new BigUint64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8);
 
 function bytesOfPairs(pairs: Uint32Array): Uint8Array {
   return new Uint8Array(pairs.buffer, pairs.byteOffset, pairs.byteLength);

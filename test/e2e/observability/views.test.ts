@@ -16,8 +16,8 @@ afterAll(async () => {
 
 const get = async (path: string) => (await fetch(`${cluster.inspector}${path}`)).json();
 
-async function complete(prompt: string): Promise<void> {
-  const response = await fetch(`${cluster.url}/v1/completions`, {
+async function complete(prompt: string, at = cluster): Promise<void> {
+  const response = await fetch(`${at.url}/v1/completions`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ model: "troupe-tiny", prompt, max_tokens: 4 }),
@@ -47,6 +47,18 @@ test("prompts with one beginning are a tree whose root all of them go through", 
     expect(hits).toBeLessThanOrEqual(2);
   }
 });
+
+test("where routers know no prefixes a worker says what it has cached", async () => {
+  const mocker = ["--engine", "mocker", "--speedup-ratio", "0", "--block-size", "16"];
+  await using other = await startCluster([...mocker, "--router-mode", "round-robin"]);
+  for (const end of ["left ", "right "]) await complete(shared + end.repeat(40), other);
+  const page = await (await fetch(`${other.inspector}/api/kv/prefixes`)).json();
+  const { nodes } = page as { nodes: { hits: number; parent: string | null; workers: string[] }[] };
+  expect(nodes[0]).toMatchObject({ parent: null, workers: ["worker-0"] });
+  // An answer's blocks are runs of their own.
+  expect(nodes[0]?.hits).toBeGreaterThanOrEqual(2);
+  expect(nodes.length).toBeGreaterThanOrEqual(3);
+}, 60_000);
 
 test("the map of a worker has its engine's blocks and those of its machine's memory", async () => {
   type Tier = { tier: string; slots: number; used: number; cells: string };

@@ -37,7 +37,10 @@ async function map({ url }: Call, door: Door): Promise<Response> {
   return json({ worker, tiers: [tiers, more].flat() });
 }
 
-/** Only routers by cached prefixes know any; with others the page is empty. */
+/** Routers by cached prefixes know them; where there are none, workers say what they have. */
 async function prefixesOf({ system, options }: Door): Promise<PrefixPage> {
-  return prefixPage(await askDetails(system, options.processes(), ["router"], "prefixes"));
+  const said = (roles: readonly string[]) =>
+    askDetails(system, options.processes(), roles, "prefixes");
+  const routed = await said(["router"]);
+  return prefixPage(routed.length > 0 ? routed : await said(workerActors));
 }

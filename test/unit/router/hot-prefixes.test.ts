@@ -2,13 +2,9 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { CacheIndex } from "../../../actors/router/index/cache-index.ts";
 import { hotPrefixes } from "../../../actors/router/prefixes/hot-prefixes.ts";
-import {
-  hottest,
-  type PrefixNode,
-  prefixTree,
-} from "../../../actors/router/prefixes/prefix-tree.ts";
 import { RecentPrompts } from "../../../actors/router/prefixes/recent-prompts.ts";
 import { type HashPairs, pairsOf } from "../../../llm/blocks/block-table.ts";
+import { hottest, type PrefixNode, prefixTree } from "../../../llm/blocks/prefix-tree.ts";
 
 /** A letter a block; its hash names all letters up to it, as real ones do. */
 function prompt(text: string): HashPairs {

@@ -1,11 +1,27 @@
-/** What an engine's blocks are used for, as a picture for a person. */
+/** What a worker says of its blocks when a person asks: a picture, and what prompts share. */
 import { cellsOfCounts, sampled, type TierMap, tierMap } from "../../llm/blocks/block-map.ts";
 import type { Engine } from "../engine/engine.ts";
+import { cachedPrefixes } from "./cache/cached-prompts.ts";
+import type { KvPublisher } from "./cache/kv-publisher.ts";
 
 /** Where a worker's blocks are beyond its engine. */
 type Place = { readonly keeper: string; readonly identity: string };
 
-export type EngineMap = {
+export type Asked = {
+  readonly worker: string;
+  readonly model: string;
+  readonly engine: Engine;
+  readonly kv: Pick<KvPublisher, "prompts">;
+  readonly tiers: { inspect(): Place } | undefined;
+};
+
+/** Undefined: there is no such view. */
+export function workerDetail(name: string, { worker, model, engine, kv, tiers }: Asked) {
+  if (name === "kv_map") return engineMap(worker, engine, tiers?.inspect());
+  return name === "prefixes" ? cachedPrefixes(model, worker, kv.prompts()) : undefined;
+}
+
+type EngineMap = {
   readonly worker: string;
   /** Node of the keeper of blocks, and how it calls this worker's space; "": none. */
   readonly keeper: string;
@@ -13,7 +29,7 @@ export type EngineMap = {
   readonly tiers: readonly TierMap[];
 };
 
-export function engineMap(worker: string, engine: Engine, place: Place | undefined): EngineMap {
+function engineMap(worker: string, engine: Engine, place: Place | undefined): EngineMap {
   const { keeper = "", identity = "" } = place ?? {};
   return { worker, keeper, identity, tiers: [mapOf(engine)] };
 }

@@ -7,7 +7,7 @@
  *
  * So a tree of hundreds of prompts with hundreds of blocks takes a fraction of a millisecond.
  */
-import type { HashPairs } from "../../../llm/blocks/block-table.ts";
+import type { HashPairs } from "./block-table.ts";
 
 /** Blocks `from` to `to` of a prompt, which all prompts below it share. */
 export type PrefixNode = {
@@ -64,6 +64,9 @@ function sharedUpTo(node: PrefixNode, prompt: HashPairs, most: number): number {
 
 const isSame = (a: HashPairs, b: HashPairs, block: number): boolean =>
   a[2 * block] === b[2 * block] && a[2 * block + 1] === b[2 * block + 1];
+
+/** A page shows so many at most. */
+export const NODES_MAX = 200;
 
 /** A node as it is shown: named by its last block. */
 export type PrefixRow = {
