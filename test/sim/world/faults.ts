@@ -51,7 +51,7 @@ export type Cast = {
 const crashes: Readonly<
   Record<"root" | "frontend" | "worker" | "router" | "kv", readonly string[]>
 > = {
-  root: ["/cluster/registry", "/cluster/discovery/client", "/cluster/inspector"],
+  root: ["/cluster/registry", "/cluster/discovery/client", "/cluster/inspector", "/cluster/pool"],
   frontend: [
     "/frontend/router",
     "/frontend/answers",

@@ -3,6 +3,7 @@ import type { Row } from "../row.ts";
 import { actorRows } from "./actor-rows.ts";
 import { apiRows } from "./api-rows.ts";
 import { clientRows } from "./client-rows.ts";
+import { fleetRows } from "./fleet-rows.ts";
 import { freezeRows } from "./freeze-rows.ts";
 import { frontendRows } from "./frontend-rows.ts";
 import { kvRows } from "./kv-rows.ts";
@@ -16,6 +17,7 @@ import { workerRows } from "./worker-rows.ts";
 
 export const rows: readonly Row[] = [
   ...workerRows,
+  ...fleetRows,
   ...frontendRows,
   ...apiRows,
   ...actorRows,
