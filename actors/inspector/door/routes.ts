@@ -51,6 +51,6 @@ export function routesFor({ health_path = "/health", live_path = "/live" }: Move
 export function usage(): string {
   const listed = routes.filter(({ path }) => path !== "/" && !path.startsWith("/api/actors/"));
   const lines = listed.map(({ path, on }) => `${Object.keys(on).join("|")} ${path}`);
-  const actions = `POST /api/actors/ID/{${actorActions.join(",")}}`;
+  const actions = `POST /api/actors/ID/{${[...actorActions, "fault"].join(",")}}`;
   return `Troupe's inspector: ${[...lines, "GET /api/actors/ID/snapshot", actions].join(", ")}\n`;
 }

@@ -49,10 +49,13 @@ export function weightsOf(options: KvPolicyOptions): Weights {
   };
   const rows = weightNames(name).map((weight) => [
     weight,
-    Math.min(WITHOUT_BOUND, Number(all[weight])),
+    rounded(Math.min(WITHOUT_BOUND, Number(all[weight]))),
   ]);
   return Object.fromEntries(rows) as Weights;
 }
+
+/** As a person would write it: 1.4 for 7 × 0.2. */
+const rounded = (value: number) => Number(value.toPrecision(12));
 
 /** The options with these weights instead of their own; another policy's names are passed over. */
 export function withWeights(options: KvPolicyOptions, weights: Weights): KvPolicyOptions {
