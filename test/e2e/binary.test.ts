@@ -31,6 +31,11 @@ testWith(
       max_tokens: 24,
     });
     expect(answer.usage?.completion_tokens ?? 0).toBeGreaterThan(3);
+    // The page was bundled when the binary was built.
+    for (const url of [cluster.url, cluster.inspector]) {
+      const page = await (await fetch(url, { headers: { accept: "text/html" } })).text();
+      expect(page).toContain('<script type="module">');
+    }
   },
   120_000,
 );

@@ -5,7 +5,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
-import { type Cluster, startCluster, tree } from "./cluster.ts";
+import { type Cluster, startCluster } from "./cluster.ts";
 import { openBrowser, openPage } from "./page.ts";
 
 const [folder = "screenshots", ...only] = process.argv.slice(2);
@@ -19,17 +19,20 @@ const looks = {
 
 type Shot = { readonly name: string; readonly hash: (cluster: Cluster) => Promise<string> };
 
-const frontend = async (cluster: Cluster) => {
-  const found = (await tree(cluster)).find(({ path }) => path === "/frontend/door");
-  const worker = (await tree(cluster)).find(
-    ({ role, kind }) => role === "worker" && kind === "actor",
-  );
-  return (found ?? worker)?.id ?? "";
-};
+const ACTOR = encodeURIComponent("frontend-0/frontend/answers");
+
+/** One that has ended, so that its waterfall is whole. */
+async function requestOf({ inspector }: Cluster): Promise<string> {
+  const { requests } = (await (await fetch(`${inspector}/api/requests`)).json()) as {
+    requests: { id: string; state: string }[];
+  };
+  return encodeURIComponent(requests.find(({ state }) => state === "done")?.id ?? "");
+}
 
 const shots: readonly Shot[] = [
   { name: "tree", hash: async () => "#/tree" },
-  { name: "actor", hash: async (c) => `#/actor/${encodeURIComponent(await frontend(c))}` },
+  { name: "actor", hash: async () => `#/actor/${ACTOR}` },
+  { name: "request", hash: async (cluster) => `#/requests/${await requestOf(cluster)}` },
   ...["requests", "kv", "load", "planner", "chat", "operate"].map((name) => ({
     name,
     hash: async () => `#/${name}`,

@@ -186,6 +186,24 @@ describeWith(browserLack, "the inspector's page", () => {
     await close();
   });
 
+  testWith(undefined, "a page whose inspector was away comes back by itself", async () => {
+    const { page, faults, close } = await open("#/tree");
+    await page.locator(".link-state.live").waitFor({ timeout: SHOWS_MS });
+    const sockets = page.waitForEvent("websocket", { timeout: SHOWS_MS });
+    const door = encodeURIComponent("root/cluster/inspector-door");
+    // Its answer may be lost with the door.
+    await fetch(`${cluster.inspector}/api/actors/${door}/kill`, { method: "POST" }).catch(() => {});
+    // Another socket than the one that it had.
+    await sockets;
+    await page.locator(".link-state.live").waitFor({ timeout: SHOWS_MS });
+    const row = page.locator('.tree-row[data-id="root/cluster/inspector-door"]');
+    await until("the restart in the tree", SHOWS_MS, async () =>
+      /[1-9]/.test((await row.locator('[data-title="Restarts"]').textContent()) ?? ""),
+    );
+    expect(faults.filter((fault) => !fault.includes("WebSocket"))).toEqual([]);
+    await close();
+  });
+
   testWith(
     undefined,
     "the page is small, and a browser at the OpenAI port gets it as well",

@@ -31,19 +31,16 @@ export function settle(done: boolean): void {
 
 /** Rejects with HttpError. */
 export async function perform(plan: Plan, input: PlanInput): Promise<void> {
-  await send(plan.method, plan.path, plan.body?.(input));
-  const act = await newestAct();
+  type Answer = { readonly act?: string };
+  const { act: id } = await send<Answer>(plan.method, plan.path, plan.body?.(input));
+  await readActs();
+  const act = acts.value.find((each) => each.id === id);
   const undo = act?.undo == null || act.undone_by !== undefined ? undefined : act;
   toast({
     tone: "good",
     text: `${plan.verb}: ${plan.target}. It is in the log.`,
     ...(undo && { action: { label: "Undo", run: () => void undoAct(undo) } }),
   });
-}
-
-async function newestAct(): Promise<Act | undefined> {
-  await readActs();
-  return acts.value[0];
 }
 
 /** A server without a log of acts has acted nevertheless. */
