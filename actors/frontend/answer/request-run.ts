@@ -92,13 +92,13 @@ export class RequestRun {
 
   #startAll(): void {
     const { generation, start, entry, trace } = this.#options;
-    const more = {
-      ...(entry?.explains === true ? { explain: true } : {}),
-      ...(trace === undefined ? {} : { trace }),
-    };
+    const explain = entry?.explains === true;
+    const asks = explain || trace !== undefined;
+    const more = { explain, ...(trace === undefined ? {} : { trace }) };
     generation.answers.forEach((answer, prompt) => {
       if (this.#over) return;
-      const request = { ...withAdapter(answer, generation.model), ...more };
+      const plain = withAdapter(answer, generation.model);
+      const request = asks ? { ...plain, ...more } : plain;
       const sink = this.#sink(prompt, prompt * generation.made_each);
       const scored = request.scored_choices !== undefined && request.prompt.length > 1;
       if (request.max_tokens === 0 && !scored) {

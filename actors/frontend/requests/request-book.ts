@@ -83,9 +83,13 @@ export class RequestBook {
     return all.map((entry) => rowOf(entry, at));
   }
 
-  /** `follow`: somebody looks at it, and wants its text as it comes. */
+  /**
+   * By our own id, else by that of its client. `follow`: somebody looks at it, and wants its text as
+   * it comes.
+   */
   page(id: string, follow: boolean): RequestPage | undefined {
-    const entry = this.#live.get(id) ?? this.#ended.find((each) => each?.arrival.id === id);
+    const own = this.#live.get(id) ?? this.#find((arrival) => arrival.id === id);
+    const entry = own ?? this.#find((arrival) => namedBy(arrival, id));
     if (entry === undefined) return undefined;
     if (follow) entry.follow();
     const { clock, node, origin } = this.#options;
@@ -103,6 +107,11 @@ export class RequestBook {
     if (this.#spared === 0) return false;
     this.#spared -= 1;
     return true;
+  }
+
+  #find(is: (arrival: Arrival) => boolean): RequestEntry | undefined {
+    for (const entry of this.#live.values()) if (is(entry.arrival)) return entry;
+    return this.#ended.find((entry) => entry !== undefined && is(entry.arrival));
   }
 
   #keep(entry: RequestEntry): void {
@@ -131,3 +140,7 @@ export class RequestBook {
     this.#ended[at] = undefined;
   }
 }
+
+/** Its client gave it this id. */
+const namedBy = ({ request }: Arrival, id: string): boolean =>
+  request.headers.get("x-request-id") === id;

@@ -35,7 +35,8 @@ test("a live request shows its phase, a finished one its figures, and the newest
   entry.tokens(3, clock.now_ms());
   entry.finished(usage);
   await clock.advance(5);
-  begin("b");
+  begin("b", { "x-request-id": "mine" });
+  expect([book.page("mine", false)?.id, book.page("other", false)]).toEqual(["b", undefined]);
   const [b, a] = book.rows();
   expect([b?.id, book.live]).toEqual(["b", 1]);
   expect(a).toMatchObject({ id: "a", state: "done", status: 200, phase: "", duration_ms: 100 });
