@@ -261,10 +261,11 @@ function EntryDetail({ entry }: { entry: Entry }) {
       <div class="history-head">
         <b class="mono">{entry.kind}</b>
         {entry.ask && <Chip title="The sender waits for an answer">ask</Chip>}
-        <span>
-          from{" "}
-          {entry.from === null ? "nobody" : <a href={hrefOf("actor", entry.from)}>{entry.from}</a>}
-        </span>
+        {entry.from !== null && (
+          <span>
+            from <a href={hrefOf("actor", entry.from)}>{entry.from}</a>
+          </span>
+        )}
         <span>waited {duration(entry.waited_ms)}</span>
         <span>took {duration(entry.took_ms)}</span>
         {entry.trace_id !== undefined && <span class="mono">trace {entry.trace_id}</span>}
