@@ -1,7 +1,7 @@
 /** What `bun run top` shows: a view and a size → lines. Pure. */
 import { bytes, count, fitted, span } from "./format.ts";
 import type { Listed, RoleRow } from "./listing.ts";
-import type { Totals } from "./row.ts";
+import { plain, type Totals } from "./row.ts";
 import { linesOf, rolesOf, scrolled, type View } from "./view.ts";
 
 export type Size = { readonly columns: number; readonly lines: number };
@@ -133,7 +133,7 @@ function tableOf(view: View, width: number, style: Style, height: number | undef
 function nameOf({ row, depth, hidden }: Listed): string {
   const last = row.path.slice(row.path.lastIndexOf("/") + 1);
   // A flat list has no parents above it, so each name is whole.
-  const name = depth === 0 ? row.id : last;
+  const name = depth === 0 ? plain(row.id) : last;
   const pid = row.kind === "process" && row.pid > 0 ? ` ${row.pid}` : "";
   const more = hidden > 0 ? ` +${count(hidden)}` : "";
   return `${"  ".repeat(Math.min(depth, 12))}${name}${pid}${more}`;

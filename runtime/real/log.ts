@@ -67,8 +67,14 @@ export function humanLine(line: string): string {
       .map(([key, value]) => ` ${key}=${typeof value === "string" ? value : JSON.stringify(value)}`)
       .join("");
     const level = levels[Number(entry["level"])] ?? "";
-    return `${time} ${level.padEnd(5)} ${who}: ${entry["msg"]}${more}`;
+    return harmless(`${time} ${level.padEnd(5)} ${who}: ${entry["msg"]}${more}`);
   } catch {
     return line;
   }
 }
+
+/** What clients send stands in lines as well, and a terminal does what such characters say. */
+const CONTROLS = /[^\P{Cc}\n\t]/gu;
+
+const harmless = (text: string): string =>
+  text.replace(CONTROLS, (each) => `\\x${each.charCodeAt(0).toString(16).padStart(2, "0")}`);

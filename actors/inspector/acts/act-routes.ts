@@ -6,12 +6,11 @@ import type { Handler, Route } from "../door/route.ts";
 import { workerRoles } from "../process-inspector.ts";
 import type { ActsOptions } from "./acts-options.ts";
 import { perform } from "./perform.ts";
+import { readBody } from "./read-body.ts";
 import { type Read, readAdd, readFault, readRetire, readWeights } from "./read-command.ts";
 
 /** At an actor of the tree. */
 export const actorActions = [...controlActions, "drain", ...workerRoles] as const;
-
-const BODY_MOST_BYTES = 64 * 1024;
 
 export const actRoutes: readonly Route[] = [
   ...actorActions.map((action) => ({
@@ -71,33 +70,13 @@ async function withActs(
 function acting(read: (call: Call, body: Readonly<Record<string, unknown>>) => Read): Handler {
   return (call, door) =>
     withActs(door, async (acts) => {
-      const body = await bodyOf(call.request);
+      const body = await readBody(call.request, door.system.capabilities.clock);
       if ("wrong" in body) return failed(body.wrong, 400);
       const asked = read(call, body.fields);
       if ("wrong" in asked) return failed(asked.wrong, 400);
       const done = await perform(asked.command, call.exchange.client, door, acts);
       return json({ ...done.body, act: done.act }, done.status);
     });
-}
-
-type Body = { readonly fields: Readonly<Record<string, unknown>> } | { readonly wrong: string };
-
-/** None is an empty object. */
-async function bodyOf(request: Request): Promise<Body> {
-  const large = { wrong: `a body has at most ${BODY_MOST_BYTES} bytes` };
-  if (Number(request.headers.get("content-length") ?? 0) > BODY_MOST_BYTES) return large;
-  const text = await request.text();
-  if (text.length > BODY_MOST_BYTES) return large;
-  if (text.trim() === "") return { fields: {} };
-  try {
-    const fields: unknown = JSON.parse(text);
-    if (typeof fields === "object" && fields !== null && !Array.isArray(fields)) {
-      return { fields: fields as Readonly<Record<string, unknown>> };
-    }
-  } catch {
-    // It is no JSON at all.
-  }
-  return { wrong: "the body is one JSON object, or nothing" };
 }
 
 async function undo({ params, exchange }: Call, door: Door): Promise<Response> {

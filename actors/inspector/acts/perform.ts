@@ -6,6 +6,7 @@ import { ANSWER_DEADLINE_MS, type Door, type Place, placeOf } from "../door/door
 import { workerRoles } from "../process-inspector.ts";
 import type { ActsOptions } from "./acts-options.ts";
 import { type Command, namedAct, undoAdd, undoControl, undoRetire } from "./command.ts";
+import { whyForGood } from "./for-good.ts";
 
 export type Outcome = {
   readonly status: number;
@@ -75,6 +76,11 @@ async function control(
   const { node, path } = inside.includes(action) ? await insideOf(door, place) : place;
   const owner = door.inspectorOf(node);
   if (owner === undefined) return failure(404, `there is no process ${node}`);
+  const refused = whyForGood(path, action, {
+    inspector: owner.address.path,
+    door: node === door.system.node ? door.path : undefined,
+  });
+  if (refused !== undefined) return failure(409, refused);
   const role = workerRoles.some((each) => each === action)
     ? await roleOf(door, { node, path })
     : undefined;

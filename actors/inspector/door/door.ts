@@ -64,6 +64,8 @@ export type Place = { readonly node: string; readonly path: string };
 export interface Door {
   readonly options: InspectorDoorOptions;
   readonly system: ActorSystem;
+  /** Its own. */
+  readonly path: string;
   /** Takes pages in that watch. */
   readonly live: { readonly accept: (page: WebSocketEnd) => WebSocketHandlers };
   /** Exchanges with the OpenAI port that are under way. */

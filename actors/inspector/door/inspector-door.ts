@@ -95,6 +95,10 @@ export class InspectorDoor extends Actor<Message> implements Door {
     return this.ctx.system;
   }
 
+  get path(): string {
+    return this.ctx.self.address.path;
+  }
+
   get live(): LiveHub {
     return this.#live!;
   }

@@ -120,6 +120,17 @@ test("who leaves here leaves there", async () => {
   while (passing() > 0) await Bun.sleep(1);
 });
 
+test("who has left is counted once, however the answer ends", async () => {
+  for (let i = 0; i < 20; i++) {
+    const leave = new AbortController();
+    const response = await fetch(`${door.url}/v1/endless`, { signal: leave.signal });
+    await response.body!.getReader().read();
+    leave.abort();
+  }
+  const settled = await Bun.sleep(50).then(passing);
+  expect(settled).toBe(0);
+});
+
 test("another site's page cannot generate here, and a machine without a frontend says so", async () => {
   const foreign = await fetch(`${door.url}/v1/chat/completions`, {
     method: "POST",

@@ -17,3 +17,13 @@ test("anything else stays as it is", () => {
   expect(humanLine("panic: out of memory")).toBe("panic: out of memory");
   expect(humanLine('{"level":30,')).toBe('{"level":30,');
 });
+
+test("what a client sent cannot speak to the terminal", () => {
+  const line = JSON.stringify({
+    level: 40,
+    time: 0,
+    msg: "\x1b]0;mine\x07",
+    stack: "a\n\tb\x9b2J",
+  });
+  expect(humanLine(line)).toEndWith(" warn  : \\x1b]0;mine\\x07 stack=a\n\tb\\x9b2J");
+});

@@ -11,11 +11,17 @@ import type {
 } from "../../../../runtime/capabilities.ts";
 import { errorText } from "../../../../runtime/error-text.ts";
 import type { Door } from "../door.ts";
+import { type Pace, Paced } from "./paced.ts";
 import type { Topic, TopicName, TopicSource } from "./topic.ts";
 import { readWish, type Wish } from "./wish.ts";
 
-/** A page for which more than this waits is dropped; it comes back when it can. */
+/**
+ * A page for which more than this waits when its next frame is due is dropped; it comes back when
+ * it can. One frame alone may be longer: the first has the whole tree.
+ */
 export const WAITING_BYTES_MAX = 1024 * 1024;
+/** Each wish asks processes anew, so a page that changes its mind all the time is not followed. */
+const WISHES: Pace = { at_once: 4, every_ms: 250 };
 const TRY_AGAIN_LATER = 1013;
 const POLICY = 1008;
 const GOING_AWAY = 1001;
@@ -46,13 +52,15 @@ export class LiveHub {
   readonly accept = (socket: WebSocketEnd): WebSocketHandlers => {
     const page = new Page(socket);
     this.#pages.add(page);
+    const wishes = new Paced<string>(this.#world.clock, WISHES, (text) => {
+      const wish = readWish(text);
+      if ("wrong" in wish) page.leave(POLICY, wish.wrong);
+      else this.#watch(page, wish);
+    });
     return {
-      message: (text) => {
-        const wish = readWish(text);
-        if ("wrong" in wish) page.leave(POLICY, wish.wrong);
-        else this.#watch(page, wish);
-      },
+      message: (text) => wishes.hear(text),
       close: () => {
+        wishes.end();
         this.#pages.delete(page);
         for (const name of page.watches) this.#end(name, page);
         page.watches.clear();
@@ -112,8 +120,7 @@ class Page {
   }
 
   send(text: string): void {
-    const dropped = !this.#socket.send(text);
-    if (!dropped && this.#socket.buffered_bytes <= WAITING_BYTES_MAX) return;
+    if (this.#socket.buffered_bytes <= WAITING_BYTES_MAX && this.#socket.send(text)) return;
     this.leave(TRY_AGAIN_LATER, "this page takes frames too slowly; come back");
   }
 

@@ -63,9 +63,15 @@ async function ask({ request, url }: Call, door: Door, origin: string): Promise<
   });
 }
 
-/** Calls `over` once, when it has ended either way. */
-function through(body: ReadableStream<Uint8Array>, over: () => void): ReadableStream<Uint8Array> {
+/** Calls `ended` once, when it has ended either way. */
+function through(body: ReadableStream<Uint8Array>, ended: () => void): ReadableStream<Uint8Array> {
   const reader = body.getReader();
+  let isOver = false;
+  // Who leaves in the middle of a read ends that read as well.
+  const over = (): void => {
+    if (!isOver) ended();
+    isOver = true;
+  };
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
