@@ -111,6 +111,22 @@ describeWith(browserLack, "requests on the page", () => {
     expect(opened?.faults).toEqual([]);
   }, 120_000);
 
+  test("on a phone the list and a request's page are as wide as the screen", async () => {
+    const { id, leave } = await longAnswer("Seen on a phone.");
+    leave();
+    opened = await openPage(browser, `${cluster.inspector}/#/requests`, {
+      width: 390,
+      height: 844,
+    });
+    const { page } = opened;
+    const isWide = () => page.evaluate("document.documentElement.scrollWidth > innerWidth");
+    await page.locator("tbody tr").first().waitFor(slow);
+    expect(await isWide()).toBe(false);
+    await page.goto(`${cluster.inspector}/#/requests/${id}`);
+    await page.locator(".waterfall").waitFor(slow);
+    expect(await isWide()).toBe(false);
+  }, 60_000);
+
   test("a request that nobody remembers is said to be gone", async () => {
     const page = await open("requests/AAAAAAAAAAAAAAAAAAAAAA");
     await page.getByText("This request is not here").waitFor(slow);
