@@ -66,6 +66,7 @@ export class FolderOwner {
   readonly #own: string;
   readonly #lost: () => void;
   #beats = 0;
+  #beating: Promise<void> = Promise.resolve();
   #closed = false;
 
   private constructor(world: World, folder: string, own: string, lost: () => void) {
@@ -101,6 +102,8 @@ export class FolderOwner {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    // A beat that is being written would leave the claim behind.
+    await this.#beating;
     const claim = await claimIn(this.#world, this.#folder);
     if (claim?.own !== this.#own) return;
     await this.#world.files.remove(`${this.#folder}/${NAME}`).catch(() => {});
@@ -108,7 +111,7 @@ export class FolderOwner {
 
   #beatLater(): void {
     this.#world.clock.after(BEAT_MS, () => {
-      if (!this.#closed) void this.#beat();
+      if (!this.#closed) this.#beating = this.#beat();
     });
   }
 

@@ -81,6 +81,9 @@ const NEWS_MS = 20;
 /** The longest that anybody may wait for blocks. */
 const WAIT_MOST_MS = 600_000;
 
+/** A folder that takes longer, or is another cluster's, is not waited for: workers wait for 1 s. */
+const LISTED_WAIT_MS = 700;
+
 export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
   readonly #options: KeeperOptions;
   #memory: HostMemory | undefined;
@@ -228,18 +231,33 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
     this.#guests.set(number, {
       ...{ number, key: `${number}`, name, pid, space, ref, monitor },
       handed: new Map(),
-      news: follows ? 0 : -1,
+      news: -1,
     });
     space.guests += 1;
-    if (space.guests === 1) void this.#disks?.open(space);
-    const { segment, bytes: segment_bytes } = this.#memory;
+    this.#answerOpen(number, space, this.#memory, follows);
+  }
+
+  /** Its place is told once the disk is listed: the first question finds what lies there. */
+  #answerOpen(number: number, space: Space, memory: HostMemory, follows: boolean): void {
+    const { segment, bytes: segment_bytes } = memory;
     const { slots, slot_bytes, base } = space;
     const { block_bytes } = space.identity;
     const place = { segment, segment_bytes, slots, slot_bytes, base, block_bytes };
-    this.ctx.reply({ kind: "kv_space", space: number, ...place });
-    this.#follow(space);
-    const guest = this.#guests.get(number)!;
-    if (follows) this.#tellTiers(space, guest);
+    const port = this.ctx.replyLater();
+    const tell = () => {
+      if (!port.reply({ kind: "kv_space", space: number, ...place })) return;
+      const guest = this.#guests.get(number);
+      if (guest === undefined || this.#memory === undefined) return;
+      if (follows) guest.news = 0;
+      this.#follow(space);
+      if (follows) this.#tellTiers(space, guest);
+    };
+    if (this.#disks === undefined) {
+      tell();
+      return;
+    }
+    this.#disks.open(space).then(tell, tell);
+    this.ctx.clock.after(LISTED_WAIT_MS, tell);
   }
 
   #reserve({ space, hashes, parents, priority, hand_off }: ReserveKv): void {

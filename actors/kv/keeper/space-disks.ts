@@ -26,7 +26,7 @@ const AGAIN_MS = 5_000;
 
 export class SpaceDisks {
   readonly #host: SpaceDisksHost;
-  readonly #opening = new Set<Space>();
+  readonly #opening = new Map<Space, Promise<void>>();
   #told_in_use = false;
   #closed = false;
 
@@ -34,9 +34,15 @@ export class SpaceDisks {
     this.#host = host;
   }
 
-  /** Blocks are found there as its files are listed. */
-  async open(space: Space): Promise<void> {
-    if (this.#closed || this.#opening.has(space) || space.disk !== undefined) return;
+  /** Blocks are found there as its files are listed. Resolves when that is over, or has failed. */
+  open(space: Space): Promise<void> {
+    if (this.#closed || space.disk !== undefined) return Promise.resolve();
+    const opening = this.#opening.get(space) ?? this.#list(space);
+    this.#opening.set(space, opening);
+    return opening;
+  }
+
+  async #list(space: Space): Promise<void> {
     const { disks, files, metrics, log, came } = this.#host;
     const { room, base, slot_bytes, identity } = space;
     const shape = { base, slot_bytes, block_bytes: identity.block_bytes };
@@ -44,7 +50,6 @@ export class SpaceDisks {
     const changed = (hash: bigint) => space.news.changed(hash);
     const told = { arrived: () => came(space), counted, changed };
     const host = { room, files, shape, ...told, identity: identityText(identity) };
-    this.#opening.add(space);
     try {
       const { disk, listed } = await disks.open(host, () => this.#lost(space));
       space.disk = disk;

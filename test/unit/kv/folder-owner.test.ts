@@ -172,3 +172,25 @@ test("files of a model that another live cluster serves stay, those of a dead on
   await within(8_000, three.open(model_b));
   expect([await filesOf(model_a), await filesOf(model_b)]).toEqual([0, 4]);
 });
+
+test("a keeper that closes while its beat is written leaves no claim", async () => {
+  const { clock, files, process, within } = machine();
+  const { world } = process(10);
+  let written = () => {};
+  const slow = {
+    ...files,
+    write: async (path: string, bytes: Uint8Array) => {
+      if (clock.now_ms() >= 1_000) await new Promise<void>((resolve) => (written = resolve));
+      await files.write(path, bytes);
+    },
+  };
+  const taking = FolderOwner.take({ ...world, files: slow }, FOLDER, "a", () => {});
+  const owner = (await within(300, taking)) as FolderOwner;
+  await clock.advance(1_000);
+  const closing = owner.close();
+  await clock.advance(10);
+  written();
+  await closing;
+  expect(await liveClaim(process(11).world, FOLDER)).toBeUndefined();
+  expect(await files.read(`${FOLDER}/keeper`).catch(() => "none")).toBe("none");
+});

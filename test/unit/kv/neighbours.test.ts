@@ -84,7 +84,10 @@ async function twoMachines(policy: Policy = "disabled", behind: Behind = {}) {
     const keeper = keepers[at]!;
     const place_of = { worker: wireOf(system, ref), name, pid: number, follows: false };
     const open = { ...place_of, identity: identity() };
-    const place = await system.ask(keeper, { kind: "open_kv_space", ...open }, ask);
+    const asked = system.ask(keeper, { kind: "open_kv_space", ...open }, ask);
+    // A keeper with a disk answers when its files are listed.
+    await clock.advance(1_000);
+    const place = await asked;
     const mapped = segments.map(place.segment, place.segment_bytes)!;
     const memory = (slot: number) =>
       segments.memory(mapped.address + place.base + slot * place.slot_bytes, BLOCK);
