@@ -11,8 +11,7 @@
  * gets the whole warm-up of `bench frontend`, so that none is compared with a warmer one. `of_4` is
  * the median of three turns. With TROUPE_BENCH_SIZES="1024 4096" only those are measured.
  */
-import { readFileSync } from "node:fs";
-import { descendants } from "../support/cluster.ts";
+import { cpuMs, descendants } from "../support/cluster.ts";
 import type { Report } from "./bench.ts";
 import { type Door, startDoor } from "./frontend.ts";
 import { type DoorCase, doorPlan } from "./load/front-door.ts";
@@ -80,20 +79,11 @@ async function loaded(target: Door, warm_up?: number): Promise<number> {
 /** Processor time of all processes of a cluster as a share of a core. */
 async function coresOf({ cluster }: Door, for_ms: number): Promise<number> {
   const pids = [cluster.pid, ...descendants(cluster.pid)];
-  const used = () => pids.reduce((sum, pid) => sum + ticksOf(pid), 0);
+  const used = () => pids.reduce((sum, pid) => sum + cpuMs(pid), 0);
   const before = used();
   const began_ms = performance.now();
   await Bun.sleep(for_ms);
-  return ((used() - before) * tick_ms) / (performance.now() - began_ms);
-}
-
-/** Linux counts in hundredths of a second. */
-const tick_ms = 10;
-
-function ticksOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return Number(fields[11]) + Number(fields[12]);
+  return (used() - before) / (performance.now() - began_ms);
 }
 
 /** Decisions so far by upper bound, not cumulative. */

@@ -176,6 +176,16 @@ export function residentMb(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
 }
 
+/** Linux counts in hundredths of a second. */
+const tick_ms = 10;
+
+/** Processor time of a process so far. */
+export function cpuMs(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * tick_ms;
+}
+
 /** Waits until `check` holds; the error says what was waited for. */
 export async function until(
   what: string,

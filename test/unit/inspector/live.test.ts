@@ -37,6 +37,28 @@ test("a page gets the whole tree first, then what changes", async () => {
   await page.until("tree", () => !page.rows.has("root/new"));
 });
 
+test("a process that does not answer holds up nobody else's rows", async () => {
+  let asked = 0;
+  const silent: Ref<InspectMessage> = {
+    address: { node: "silent", path: "/inspector", incarnation: 1n },
+    local: false,
+    tell: () => true,
+    deliver: () => ++asked > 0,
+    watch: () => {},
+    unwatch: () => {},
+  };
+  await using door = await startDoorSystem({
+    processes: () => [door.system.lookup("/inspector") as Ref<InspectMessage>, silent],
+  });
+  using page = openPage(door.url, { watch: ["tree"] });
+  await page.until("tree", () => true);
+  for (let i = 0; i < 2; i++) {
+    door.system.spawn(() => new Quiet(), { name: `new-${i}` });
+    await page.until("tree", () => page.rows.has(`root/new-${i}`));
+  }
+  expect(asked).toBeGreaterThan(0);
+});
+
 test("all pages are served by one watch, which ends with the last of them", async () => {
   await using door = await startDoorSystem();
   const watched = () => door.system.snapshot("/door") as { pages: number; watched: string[] };

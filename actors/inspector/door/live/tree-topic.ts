@@ -1,5 +1,5 @@
 /** Topic `tree`: rows of the cluster's tree that have changed. */
-import type { InspectMessage, TreeDelta } from "../../../../proto/index.ts";
+import type { InspectMessage } from "../../../../proto/index.ts";
 import type { Ref } from "../../../../runtime/kernel/ref.ts";
 import type { Door } from "../door.ts";
 import { ClusterTree } from "./cluster-tree.ts";
@@ -8,8 +8,9 @@ import type { Topic, TopicSource } from "./topic.ts";
 /** Of the whole tree; processes share it. */
 const ROWS_MAX = 10_000;
 const ROWS_LEAST = 50;
-/** A process that is slower is asked again with the next look. */
-const DELTA_DEADLINE_MS = 1_000;
+/** What a process tells later than this comes with a later look; it is not asked again meanwhile. */
+const LOOK_MS = 250;
+const DELTA_DEADLINE_MS = 2_000;
 
 export const treeTopic: Topic = {
   name: "tree",
@@ -21,6 +22,8 @@ class TreeSource implements TopicSource {
   readonly #door: Door;
   readonly #watch: string;
   readonly #tree: ClusterTree;
+  /** By node: questions that are not answered yet. */
+  readonly #asked = new Map<string, Promise<void>>();
   #known = false;
 
   constructor(door: Door) {
@@ -33,8 +36,8 @@ class TreeSource implements TopicSource {
     const { processes } = this.#door.options;
     const refs = processes();
     const rows_max = Math.max(ROWS_LEAST, Math.floor(ROWS_MAX / Math.max(1, refs.length)));
-    const answers = await Promise.all(refs.map((ref) => this.#ask(ref, rows_max)));
-    for (const delta of answers) if (delta !== undefined) this.#tree.take(delta);
+    for (const ref of refs) this.#ask(ref, rows_max);
+    await this.#answers();
     this.#tree.keep(new Set(processes().map(({ address }) => address.node)));
     const { nodes, gone } = this.#tree.changes();
     this.#known = true;
@@ -49,15 +52,27 @@ class TreeSource implements TopicSource {
     return { full, at_ms: this.#door.system.capabilities.clock.wall_ms(), nodes, gone };
   }
 
-  async #ask(ref: Ref<InspectMessage>, rows_max: number): Promise<TreeDelta | undefined> {
-    const seen = this.#tree.seen(ref.address.node);
+  #ask(ref: Ref<InspectMessage>, rows_max: number): void {
+    const { node } = ref.address;
+    if (this.#asked.has(node)) return;
+    const seen = this.#tree.seen(node);
     const question = { kind: "get_tree_delta", watch: this.#watch, seen, rows_max } as const;
-    const { system } = this.#door;
-    try {
-      return await system.ask(ref, question, { deadline_ms: DELTA_DEADLINE_MS });
-    } catch {
-      // It ends, or is too busy: its rows stay what they were.
-      return undefined;
-    }
+    const asked = this.#door.system
+      .ask(ref, question, { deadline_ms: DELTA_DEADLINE_MS })
+      .then(
+        (delta) => this.#tree.take(delta),
+        // It ends, or is too busy: its rows stay what they were.
+        () => {},
+      )
+      .finally(() => this.#asked.delete(node));
+    this.#asked.set(node, asked);
+  }
+
+  async #answers(): Promise<void> {
+    const { clock } = this.#door.system.capabilities;
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = clock.after(LOOK_MS, resolve);
+    await Promise.race([Promise.all(this.#asked.values()), late]);
+    clock.cancel(timer);
   }
 }
