@@ -1,6 +1,6 @@
 /**
- * `bun run bench watch`: what pages that are open cost, as a ratio of rates with and without one, in
- * turn: the front door under load; ten thousand idle actors beside busy ones in one process; and a
+ * `bun run bench watch`: what pages that are open cost, as a ratio of rates with and without one,
+ * in turn: the front door under load; ten thousand idle actors beside busy ones in one process; and a
  * tree of which a thousand rows a second change.
  */
 import { cpuMs, descendants } from "../support/cluster.ts";
@@ -53,7 +53,7 @@ export async function benchWatch(report: Report): Promise<void> {
   report({
     case: `front door, ${nameOf(one)}`,
     ratio: rounded(median(ratios), 3),
-    // Of the cluster's processes, for a request: on a machine that does other things too it says more.
+    // Of the cluster's processes, for a request: other programs of the machine change it less.
     cpu_ratio: rounded(median(rates.map(({ alone, watched }) => alone.cpu_ms / watched.cpu_ms)), 3),
     req_per_s: rounded(median(rates.map(({ alone }) => alone.req_per_s)), 0),
     req_per_s_watched: rounded(median(rates.map(({ watched }) => watched.req_per_s)), 0),

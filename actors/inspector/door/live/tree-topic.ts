@@ -8,7 +8,7 @@ import type { Topic, TopicSource } from "./topic.ts";
 /** Of the whole tree; processes share it. */
 const ROWS_MAX = 10_000;
 const ROWS_LEAST = 50;
-/** What a process tells later than this comes with a later look; it is not asked again meanwhile. */
+/** What a process tells later comes with a later look; it is not asked again meanwhile. */
 const LOOK_MS = 250;
 const DELTA_DEADLINE_MS = 2_000;
 
