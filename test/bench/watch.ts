@@ -1,7 +1,7 @@
 /**
  * `bun run bench watch`: what pages that are open cost, as a ratio of rates with and without one,
- * in turn: the front door under load; ten thousand idle actors beside busy ones in one process; and a
- * tree of which a thousand rows a second change.
+ * in turn: the front door under load; ten thousand idle actors beside busy ones in one process; and
+ * a tree of which a thousand rows a second change.
  */
 import { cpuMs, descendants } from "../support/cluster.ts";
 import { openPage } from "../support/inspector/live-page.ts";
