@@ -55,6 +55,8 @@ export class RecordFiles {
   #armed = false;
   #writing: Promise<void> | undefined;
   #resting = false;
+  /** The last write failed. */
+  #broken = false;
   #dropped = { records: 0, bytes: 0 };
   #closed = false;
   /** Oldest first. */
@@ -166,13 +168,17 @@ export class RecordFiles {
   }
 
   async #append(chunk: Chunk): Promise<void> {
-    const { files, folder } = this.#options;
+    const { files, folder, log } = this.#options;
     try {
+      // It may have been removed.
+      if (this.#broken) await files.makeFolder(folder);
       await this.#makeRoom(chunk.bytes.length);
       await files.append(`${folder}/${chunk.name}`, chunk.bytes);
       const last = this.#kept.at(-1);
       if (last?.name === chunk.name) last.bytes += chunk.bytes.length;
       else this.#kept.push({ name: chunk.name, bytes: chunk.bytes.length });
+      if (this.#broken) log.log("warn", "the recording goes on, after a gap", { folder });
+      this.#broken = false;
     } catch (error) {
       this.#failed(chunk, error);
     }
@@ -199,10 +205,10 @@ export class RecordFiles {
     });
     this.#lost(chunk);
     this.#nextPart();
-    log.log("error", "the recording has a gap: its folder cannot be written to", {
-      folder,
-      error: errorText(error),
-    });
+    if (this.#broken) return;
+    this.#broken = true;
+    const fields = { folder, error: errorText(error) };
+    log.log("error", "the recording has a gap: its folder cannot be written to", fields);
   }
 
   #lost({ bytes }: Chunk): void {

@@ -105,6 +105,13 @@ test("a watched actor's messages come with its state before and after", async ()
   await nobody.body?.cancel();
 });
 
+test("what is no actor's id comes as a frame like any other", async () => {
+  await using door = await startDoorSystem();
+  using page = openPage(door.url, { actor: "%" });
+  const { frame } = await page.until("actor", () => true);
+  expect(frame).toMatchObject({ id: "%", entries: [], dropped: 0, error: expect.any(String) });
+});
+
 test("no other site's page can open it, and who does not ask for a WebSocket is told", async () => {
   await using door = await startDoorSystem();
   const { host } = new URL(door.url);

@@ -131,6 +131,23 @@ test("who has left is counted once, however the answer ends", async () => {
   expect(settled).toBe(0);
 });
 
+test("who sends slowly takes no place of those that are under way", async () => {
+  const { host, hostname, port } = new URL(door.url);
+  const head = `POST /v1/x HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 9\r\n\r\n{`;
+  const open = () =>
+    Bun.connect({
+      ...{ hostname, port: Number(port) },
+      socket: { open: (socket) => void socket.write(head), data: () => {} },
+    });
+  const before = (door.system.snapshot("/door") as { served: number }).served;
+  const slow = await Promise.all(Array.from({ length: 80 }, open));
+  const asked = () => (door.system.snapshot("/door") as { served: number }).served;
+  while (asked() < before + slow.length) await Bun.sleep(1);
+  const response = await fetch(`${door.url}/v1/models`);
+  expect([response.status, passing()]).toEqual([201, 0]);
+  for (const socket of slow) socket.terminate();
+});
+
 test("another site's page cannot generate here, and a machine without a frontend says so", async () => {
   const foreign = await fetch(`${door.url}/v1/chat/completions`, {
     method: "POST",

@@ -8,7 +8,8 @@ import { FORMAT } from "../../../runtime/observe/record/record-format.ts";
 import { VirtualClock } from "../../../runtime/simulation/virtual-clock.ts";
 import { memoryFiles } from "../../sim/world/files.ts";
 
-const log = { log: () => {} };
+const said: string[] = [];
+const log = { log: (_level: string, text: string) => void said.push(text) };
 const KIB = 1024;
 
 function openFiles(files: Files, clock: VirtualClock, bytes_max: number, started_ms = 5) {
@@ -150,4 +151,37 @@ test("a recording of another protocol is named, and others beside it are read", 
   const { processes, problems } = await openFolder("/r", files);
   expect(processes.map((each) => each.header.node)).toEqual(["n"]);
   expect(problems).toEqual([expect.stringContaining("use troupe 0.0.1, which wrote it")]);
+});
+
+test("a folder that is removed is made again, and each gap is told once", async () => {
+  const clock = new VirtualClock();
+  const base = memoryFiles(new Map());
+  let isThere = true;
+  let mayMake = false;
+  const append: Files["append"] = async (path, bytes) => {
+    if (!isThere) throw new Error("ENOENT");
+    await base.append(path, bytes);
+  };
+  const makeFolder: Files["makeFolder"] = async (path) => {
+    if (!isThere && !mayMake) throw new Error("EACCES");
+    isThere = true;
+    await base.makeFolder(path);
+  };
+  const record = await openFiles({ ...base, append, makeFolder }, clock, 2 ** 20);
+  isThere = false;
+  said.splice(0);
+  for (let i = 0; i < 20; i++) {
+    record.add(frame(i));
+    await clock.advance(1_000);
+  }
+  expect(said).toEqual(["the recording has a gap: its folder cannot be written to"]);
+  mayMake = true;
+  for (let i = 20; i < 25; i++) {
+    record.add(frame(i));
+    await clock.advance(1_000);
+  }
+  expect(said.slice(1)).toEqual(["the recording goes on, after a gap"]);
+  const { records } = await allOf(base);
+  const links = records.flatMap((each) => each.frame?.link ?? []);
+  expect(links).toContain(24);
 });

@@ -31,7 +31,7 @@ class ActorSource implements TopicSource {
 
   async next(): Promise<object | undefined> {
     const place = this.#place;
-    if (place === undefined) return { id: this.#id, error: "this is no actor's id" };
+    if (place === undefined) return this.#changed(false, "this is no actor's id", [], 0);
     const found = await askActor(this.#door, place, this.#watch, this.#after);
     if ("error" in found) return this.#changed(false, found.error, [], this.#dropped);
     const { entries, dropped } = found.page;
@@ -46,7 +46,7 @@ class ActorSource implements TopicSource {
 
   whole(): object | undefined {
     if (this.#dropped < 0) return undefined;
-    return { id: this.#id, full: true, entries: this.#entries, dropped: this.#dropped };
+    return this.#frame(true, this.#entries);
   }
 
   #changed(
@@ -58,9 +58,12 @@ class ActorSource implements TopicSource {
     const same = state === this.#state && dropped === this.#dropped && entries.length === 0;
     this.#state = state;
     this.#dropped = dropped;
-    if (same) return undefined;
-    const told = { id: this.#id, full, entries, dropped: Math.max(0, dropped) };
-    return state === "" ? told : { ...told, error: state };
+    return same ? undefined : this.#frame(full, entries);
+  }
+
+  #frame(full: boolean, entries: readonly object[]): object {
+    const told = { id: this.#id, full, entries, dropped: Math.max(0, this.#dropped) };
+    return this.#state === "" ? told : { ...told, error: this.#state };
   }
 }
 

@@ -2,14 +2,17 @@
  * `/v1/*` is passed through to the OpenAI port, so that the page's chat is of one origin with it.
  * Bodies flow through as they come, in both directions; who leaves here leaves there too.
  */
+import type { Clock } from "../../../../runtime/capabilities.ts";
 import { errorText } from "../../../../runtime/error-text.ts";
 import type { Call, Door } from "../door.ts";
 import type { Handler, Route } from "../route.ts";
 
 /** Under way at once, over all pages. */
 const LIVE_MAX = 64;
-/** A longer body is sent on in pieces. */
+/** A longer body is sent on in pieces, and is the frontend's to wait for. */
 const WHOLE_BODY_BYTES = 1024 * 1024;
+/** As long as a frontend waits. */
+const BODY_MS = 60_000;
 
 /** Of one connection alone, or of the page that asks; the key and what is asked go along. */
 const keptBack = new Set([
@@ -21,41 +24,65 @@ const keptBackOfAnswers = new Set([
   ...["set-cookie"],
 ]);
 
+type Body = ArrayBuffer | ReadableStream<Uint8Array> | null;
+
 const pass: Handler = async (call, door) => {
   const origin = door.options.about?.openai() ?? null;
   if (origin === null) {
     return refused("this machine has no frontend; ask the inspector of one that has", 503);
   }
   const { passing } = door;
+  const body = await bodyOf(call.request, door.system.capabilities.clock);
+  if (body === "late") {
+    return refused(`the request's body was not here within ${BODY_MS / 1_000} s`, 408);
+  }
   if (passing.count >= LIVE_MAX) return refused("too many answers are under way; try again", 503);
   passing.count++;
   try {
-    const answer = await ask(call, door, origin);
+    const answer = await ask(call, door, origin, body);
     const headers = new Headers();
     for (const [name, value] of answer.headers) {
       const held = keptBackOfAnswers.has(name) || name.startsWith("access-control-");
       if (!held) headers.append(name, value);
     }
-    const { status, body } = answer;
-    if (body === null) passing.count--;
-    return new Response(body && through(body, () => passing.count--), { status, headers });
+    const { status, body: said } = answer;
+    if (said === null) passing.count--;
+    return new Response(said && through(said, () => passing.count--), { status, headers });
   } catch (error) {
     passing.count--;
     return refused(`the frontend at ${origin} does not answer: ${errorText(error)}`, 502);
   }
 };
 
-async function ask({ request, url }: Call, door: Door, origin: string): Promise<Response> {
+/** Who sends slowly, or leaves meanwhile, takes no place of those that are under way. */
+async function bodyOf(request: Request, clock: Clock): Promise<Body | "late"> {
+  const length_bytes = Number(request.headers.get("content-length") ?? Number.NaN);
+  if (!(length_bytes <= WHOLE_BODY_BYTES)) return request.body;
+  const late = Promise.withResolvers<"late">();
+  const timer = clock.after(BODY_MS, () => late.resolve("late"));
+  try {
+    return await Promise.race([request.arrayBuffer(), late.promise]);
+  } catch {
+    return "late";
+  } finally {
+    clock.cancel(timer);
+  }
+}
+
+async function ask(
+  { request, url }: Call,
+  door: Door,
+  origin: string,
+  body: Body,
+): Promise<Response> {
   const headers = new Headers();
   for (const [name, value] of request.headers) {
     if (!keptBack.has(name) && !name.startsWith("sec-")) headers.append(name, value);
   }
-  const length_bytes = Number(request.headers.get("content-length") ?? Number.NaN);
-  const whole = length_bytes <= WHOLE_BODY_BYTES;
   return door.system.capabilities.net.fetch(`${origin}${url.pathname}${url.search}`, {
     method: request.method,
     headers,
-    body: whole ? await request.arrayBuffer() : request.body,
+    body,
     signal: request.signal,
     redirect: "manual",
     // It is our own port, by its address; its certificate has a name.

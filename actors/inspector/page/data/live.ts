@@ -180,7 +180,8 @@ export class Live {
   #take(data: unknown): void {
     if (typeof data !== "string") return;
     try {
-      this.#deliver(JSON.parse(data) as Frame);
+      const frame = JSON.parse(data) as Frame;
+      if (!isFailure(frame)) this.#deliver(frame);
     } catch {
       // A frame that cannot be read is left out; the next full one has it all.
     }
@@ -201,3 +202,7 @@ export class Live {
     socket?.close();
   }
 }
+
+/** Nothing but why there is no news: what the views have stays, and a later frame goes on. */
+const isFailure = (frame: Frame): boolean =>
+  "error" in frame && Object.keys(frame).every((name) => name === "topic" || name === "error");

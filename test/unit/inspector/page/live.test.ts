@@ -141,3 +141,17 @@ test("waits double up to a bound, and spread", () => {
   ]);
   expect([backoff_ms(1, 0), backoff_ms(1, 0.999)]).toEqual([375, 625]);
 });
+
+test("a frame that has nothing but an error reaches no view; a page with one does", () => {
+  const { live, pass, last } = world();
+  const heard: unknown[] = [];
+  live.on("kv", (frame) => heard.push(frame));
+  live.on("request", (frame) => heard.push(frame));
+  live.want({ topics: ["kv"] });
+  pass(0);
+  const say = (frame: object) => last().onmessage?.({ data: JSON.stringify(frame) });
+  say({ topic: "kv", error: "no answer" });
+  const failed = { topic: "request", id: "r", error: "it failed" };
+  say(failed);
+  expect(heard).toEqual([failed]);
+});
