@@ -12,13 +12,14 @@ import type { Root } from "./cluster/root.ts";
 import type { Settings } from "./cluster/settings/settings.ts";
 import { SettingsError } from "./cluster/settings/settings-error.ts";
 import { version } from "./package.json";
+import type { Log } from "./runtime/capabilities.ts";
 import { errorText } from "./runtime/error-text.ts";
 import { RecordError } from "./runtime/observe/record/record-error.ts";
 import type { Telemetry } from "./runtime/observe/telemetry.ts";
 import { AssetsError, assetsFolder, defaultCacheFolder } from "./runtime/real/assets.ts";
 import { realCapabilities } from "./runtime/real/capabilities.ts";
 import { coresEnvironment } from "./runtime/real/cpu-quota.ts";
-import { HeldLines, type WriteLine } from "./runtime/real/log.ts";
+import { HeldLines, realLog, type WriteLine } from "./runtime/real/log.ts";
 import { otelSettings, otelWarnings } from "./runtime/real/otel/otel-settings.ts";
 import { webPage } from "./runtime/real/page/web-page.ts";
 import { readText } from "./runtime/real/read-text.ts";
@@ -50,7 +51,11 @@ async function child(boot: Boot): Promise<void> {
     await runRole(boot, {
       capabilities: realCapabilities({
         ...{ log_level: boot.log_level, log_fields },
-        telemetry: await telemetryOf(log_fields.node ?? boot.role, boot.role),
+        telemetry: await telemetryOf(
+          log_fields.node ?? boot.role,
+          boot.role,
+          realLog(boot.log_level, log_fields),
+        ),
         ...(boot.role === "frontend"
           ? { store: realStore(boot, log_fields.node ?? "", process.env) }
           : {}),
@@ -71,11 +76,11 @@ async function child(boot: Boot): Promise<void> {
 }
 
 /** Its packages cost memory and time: only who exports something loads them. */
-async function telemetryOf(node: string, role: string): Promise<Telemetry | undefined> {
+async function telemetryOf(node: string, role: string, log: Log): Promise<Telemetry | undefined> {
   const settings = otelSettings(process.env);
   if (settings === undefined) return undefined;
   const { openOtel } = await import("./runtime/real/otel/open-otel.ts");
-  return openOtel(settings, { node, role, version });
+  return openOtel(settings, { node, role, version }, log);
 }
 
 async function runRole(boot: Boot, world: ChildWorld): Promise<void> {

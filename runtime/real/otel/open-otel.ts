@@ -4,16 +4,20 @@
  * take them costs what is dropped, and nothing else.
  */
 import { randomBytes } from "node:crypto";
+import { DiagLogLevel, diag } from "@opentelemetry/api";
 import { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-proto";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";
 import { detectResources, envDetector, resourceFromAttributes } from "@opentelemetry/resources";
 import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import { BatchSpanProcessor } from "@opentelemetry/sdk-trace";
+import type { Log } from "../../capabilities.ts";
 import type { FinishedSpan, Telemetry } from "../../observe/telemetry.ts";
 import type { TraceContext } from "../../observe/trace.ts";
+import { realClock } from "../clock.ts";
 import { RegistryProducer } from "./metrics-producer.ts";
 import { isTraceSampled, type OtelSettings } from "./otel-settings.ts";
 import { SpanView } from "./span-view.ts";
+import { faultTeller } from "./tell-faults.ts";
 
 /** Which process it is that exports. */
 export type Exporting = {
@@ -24,7 +28,13 @@ export type Exporting = {
 
 const CLOSE_MS = 2_000;
 
-export function openOtel(settings: OtelSettings, { node, role, version }: Exporting): Telemetry {
+export function openOtel(
+  settings: OtelSettings,
+  { node, role, version }: Exporting,
+  log: Log,
+): Telemetry {
+  const faults = faultTeller(log, realClock());
+  diag.setLogger(faults, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
   const own = resourceFromAttributes({
     ...{ "service.name": "troupe", "service.version": version, "service.instance.id": node },
     "troupe.role": role,

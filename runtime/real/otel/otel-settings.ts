@@ -53,14 +53,31 @@ function samplerOf(name: string, arg: string): Sampler {
 /** What the environment says and this program does not do, each in one line. */
 export function otelWarnings(env: Env): readonly string[] {
   if (otelSettings(env) === undefined) return [];
-  const names = ["", "TRACES_", "METRICS_"].map((kind) => `OTEL_EXPORTER_OTLP_${kind}PROTOCOL`);
-  const odd = names.find((name) => !["", "http/protobuf"].includes(env[name]?.trim() ?? ""));
-  if (odd === undefined) return [];
+  const said = (what: string) =>
+    ["", "TRACES_", "METRICS_"].flatMap((kind) => {
+      const name = `OTEL_EXPORTER_OTLP_${kind}${what}`;
+      const value = env[name]?.trim() ?? "";
+      return value === "" ? [] : [{ name, value }];
+    });
+  const protocol = said("PROTOCOL").find(({ value }) => value !== "http/protobuf");
+  const endpoint = said("ENDPOINT").find(({ value }) => !isHttpUrl(value));
   return [
-    `${odd}: OTLP is spoken as http/protobuf alone, not as "${env[odd]}"; name the collector's ` +
-      "HTTP port (4318) in OTEL_EXPORTER_OTLP_ENDPOINT",
+    ...(protocol === undefined
+      ? []
+      : [
+          `${protocol.name}: OTLP is spoken as http/protobuf alone, not as "${protocol.value}"; ` +
+            "name the collector's HTTP port (4318) in OTEL_EXPORTER_OTLP_ENDPOINT",
+        ]),
+    ...(endpoint === undefined
+      ? []
+      : [
+          `${endpoint.name}: "${endpoint.value}" is no address of a collector, so nothing is ` +
+            "exported; give one as http://HOST:4318",
+        ]),
   ];
 }
+
+const isHttpUrl = (text: string): boolean => /^https?:$/.test(URL.parse(text)?.protocol ?? "");
 
 /** The last 52 bits of a trace's id, as a number below 1: those below the ratio are sampled. */
 export function isTraceSampled(trace_id: string, ratio: number): boolean {

@@ -5,6 +5,8 @@ import {
   otelSettings,
   otelWarnings,
 } from "../../../runtime/real/otel/otel-settings.ts";
+import { faultTeller } from "../../../runtime/real/otel/tell-faults.ts";
+import { MemoryLog } from "../../support/worlds/test-system.ts";
 
 const ENDPOINT = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318" };
 
@@ -52,4 +54,25 @@ test("another protocol is told, but only where something is exported", () => {
   expect(otelWarnings(grpc)).toEqual([]);
   expect(otelWarnings({ ...ENDPOINT, ...grpc })[0]).toContain("http/protobuf alone");
   expect(otelWarnings({ ...ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf" })).toEqual([]);
+});
+
+test("an endpoint that is no address is told", () => {
+  const warned = (endpoint: string) => otelWarnings({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint });
+  expect(warned("garbage:::")[0]).toContain('"garbage:::" is no address of a collector');
+  expect(warned("collector:4318")).toHaveLength(1);
+  expect(warned("http://collector:4318")).toEqual([]);
+});
+
+test("a collector that fails all the time is told once a minute", () => {
+  const log = new MemoryLog();
+  let now_ms = 0;
+  const faults = faultTeller(log, { now_ms: () => now_ms });
+  for (now_ms = 0; now_ms <= 60_000; now_ms += 1_000) {
+    faults.error(JSON.stringify({ message: "connect ECONNREFUSED", stack: "…" }));
+    faults.info("again in a second");
+  }
+  expect(log.lines.map(({ fields }) => fields)).toEqual([
+    { error: "connect ECONNREFUSED" },
+    { error: "connect ECONNREFUSED", untold: 59 },
+  ]);
 });
