@@ -20,8 +20,11 @@ const AGAIN_MS = [250, 500, 1_000, 2_000] as const;
 
 /** One whole tree; rejects with one line. */
 export async function askTree(url: string): Promise<Rows> {
-  const body = await asked(url, "/api/tree");
-  return applyTree(new Map(), { ...(body as object), full: true });
+  const body = (await asked(url, "/api/tree")) as { readonly nodes?: unknown } | null;
+  if (!Array.isArray(body?.nodes)) {
+    throw new Error(`${url}/api/tree lists no nodes: is that an inspector's port?`);
+  }
+  return applyTree(new Map(), { ...body, full: true });
 }
 
 /** The last point of the load; undefined: none is known. */
@@ -45,8 +48,12 @@ async function asked(url: string, path: string): Promise<unknown> {
   });
 }
 
-const reason = (error: unknown): string =>
-  (error as { code?: string }).code ?? (error instanceof Error ? error.name : String(error));
+function reason(error: unknown): string {
+  const { code } = error as { code?: unknown };
+  // A time-out's is a number of the browsers' old list.
+  if (typeof code === "string") return code;
+  return error instanceof Error ? error.name : String(error);
+}
 
 /** Calls `heard` with each change, until `stop`. */
 export class Feed {

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { askTree } from "../../../cluster/top/feed.ts";
 import { bytes, count, fitted, span } from "../../../cluster/top/format.ts";
 import { frameOf, printed, rowsIn } from "../../../cluster/top/frame.ts";
 import { keysIn } from "../../../cluster/top/keys.ts";
@@ -218,4 +219,16 @@ test("numbers are short", () => {
   expect(fitted("abcdef", 4)).toBe("abc…");
   expect(fitted("ab", 4, "right")).toBe("  ab");
   expect(fitted("ab", 0)).toBe("");
+});
+
+test("what answers, but is no inspector, is told from one", async () => {
+  await using server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: (request) => new Response(new URL(request.url).searchParams.get("say")),
+  });
+  for (const body of ["null", "[]", '{"nodes":{}}']) {
+    const url = `http://127.0.0.1:${server.port}/?say=${encodeURIComponent(body)}&`;
+    await expect(askTree(url)).rejects.toThrow("is that an inspector's port?");
+  }
 });
