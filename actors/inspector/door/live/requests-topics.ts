@@ -1,9 +1,14 @@
 /** Requests as they go on: all of them, and one with its text as it comes. */
-import { type RequestRow, requestPage, requestRows } from "../../requests-page.ts";
+import type { InspectMessage } from "../../../../proto/index.ts";
+import { formatAddress, type Ref } from "../../../../runtime/kernel/ref.ts";
+import { newestFirst, type RequestRow, requestPageOf, requestRowsOf } from "../../requests-page.ts";
 import type { Door } from "../door.ts";
 import type { Topic, TopicSource } from "./topic.ts";
+import { within } from "./within.ts";
 
 const EVERY_MS = 1_000;
+/** Pages hear of the others after this; what a slower process says comes with the next look. */
+const LOOK_MS = 250;
 
 export const requestsTopic: Topic = {
   name: "requests",
@@ -19,6 +24,10 @@ export const requestTopic: Topic = {
 
 class RequestsSource implements TopicSource {
   readonly #door: Door;
+  /** What each process said last, by its inspector's address: silent ones keep their rows. */
+  readonly #said = new Map<string, readonly RequestRow[]>();
+  /** Addresses of those that have been asked and have not answered yet. */
+  readonly #asked = new Set<string>();
   /** As they were told last, and how that was written. */
   #told = new Map<string, { readonly row: RequestRow; readonly text: string }>();
   #has_told = false;
@@ -30,7 +39,7 @@ class RequestsSource implements TopicSource {
   async next(): Promise<object | undefined> {
     const before = this.#told;
     const now = new Map<string, { readonly row: RequestRow; readonly text: string }>();
-    for (const row of await requestRows(this.#door)) {
+    for (const row of await this.#rows()) {
       now.set(row.id, { row, text: JSON.stringify(row) });
     }
     const rows = [...now.values()].filter(({ row, text }) => before.get(row.id)?.text !== text);
@@ -46,7 +55,34 @@ class RequestsSource implements TopicSource {
     if (!this.#has_told) return undefined;
     return { rows: [...this.#told.values()].map(({ row }) => row), gone: [] };
   }
+
+  async #rows(): Promise<RequestRow[]> {
+    const { options, system } = this.#door;
+    const rested = options.processes().filter((ref) => !this.#asked.has(keyOf(ref)));
+    await within(
+      system.capabilities.clock,
+      LOOK_MS,
+      rested.map((ref) => this.#ask(ref)),
+    );
+    const there = new Set(options.processes().map(keyOf));
+    for (const key of this.#said.keys()) if (!there.has(key)) this.#said.delete(key);
+    return newestFirst([...this.#said.values()]);
+  }
+
+  async #ask(ref: Ref<InspectMessage>): Promise<void> {
+    const key = keyOf(ref);
+    this.#asked.add(key);
+    try {
+      this.#said.set(key, await requestRowsOf(this.#door, ref));
+    } catch {
+      // It ends, or is too busy: its rows stay what they were.
+    } finally {
+      this.#asked.delete(key);
+    }
+  }
 }
+
+const keyOf = (ref: Ref<InspectMessage>): string => formatAddress(ref.address);
 
 class RequestSource implements TopicSource {
   readonly #door: Door;
@@ -59,14 +95,32 @@ class RequestSource implements TopicSource {
   }
 
   async next(): Promise<object | undefined> {
-    const page = (await requestPage(this.#door, this.#id)) ?? this.#none();
-    if (page === this.#told) return undefined;
+    const page = await this.#page();
+    if (page === undefined || page === this.#told) return undefined;
     this.#told = page;
     return JSON.parse(page);
   }
 
   whole(): object | undefined {
     return this.#told === "" ? undefined : JSON.parse(this.#told);
+  }
+
+  /** Undefined: nobody knows it, but somebody has not answered. */
+  async #page(): Promise<string | undefined> {
+    const { options, system } = this.#door;
+    const refs = options.processes();
+    let answered = 0;
+    let page: string | undefined;
+    const ask = async (ref: Ref<InspectMessage>) => {
+      try {
+        page = (await requestPageOf(this.#door, ref, this.#id)) ?? page;
+        answered += 1;
+      } catch {
+        // It ends, or is too busy.
+      }
+    };
+    await within(system.capabilities.clock, LOOK_MS, refs.map(ask));
+    return page ?? (answered < refs.length ? undefined : this.#none());
   }
 
   #none(): string {
