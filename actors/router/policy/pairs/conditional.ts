@@ -4,9 +4,9 @@
  *   off            by a prefill worker, if there is a block to hand over
  *   isl_bounding   Dynamo's rule: here if fewer than `eff_isl` tokens are uncached, and these are
  *                  less than `eff_isl_ratio` of the prompt
- *   adaptive       here also if it and the answers that it holds up there wait no longer together
- *                  than it would for a hand-over; or if the prefill workers are so busy that even
- *                  all of them would wait less
+ *   adaptive       here also if it, and by a tenth the answers that it holds up there, wait no
+ *                  longer together than it would for a hand-over; or if the prefill workers are so
+ *                  busy that even all of them would wait less
  */
 import type { PassRates } from "../cost/pass-rates.ts";
 
@@ -44,7 +44,7 @@ export function isLocal(options: ConditionalOptions, side: AnswerSide): boolean 
   if (mode === "off") return false;
   if (uncached_tokens < eff_isl && uncached_tokens < eff_isl_ratio * prompt_tokens) return true;
   if (mode === "isl_bounding" || rates === undefined) return false;
-  return (1 + requests) * promptMs(rates, uncached_tokens) <= hand_over_ms;
+  return (1 + HELD_UP_WEIGHT * requests) * promptMs(rates, uncached_tokens) <= hand_over_ms;
 }
 
 export type BothSides = AnswerSide & {
@@ -58,6 +58,13 @@ export type BothSides = AnswerSide & {
   };
 };
 
+/**
+ * What a wait in a running answer weighs beside a wait for a first token: the share that limits of
+ * the two have to each other in practice (Dynamo's defaults are 50 ms and 500 ms). Weighed alike,
+ * busy prefill workers were waited for while the others had room.
+ */
+const HELD_UP_WEIGHT = 0.1;
+
 /** A prompt computed among answers holds each of them up, and one that comes next. */
 const LOCAL_WEIGHT = 2;
 
@@ -67,7 +74,7 @@ export function waitsTooLong({ mode }: ConditionalOptions, sides: BothSides): bo
   if (mode !== "adaptive" || rates === undefined || prefill.rates === undefined) return false;
   const there = promptMs(prefill.rates, prefill.backlog_tokens + prefill.uncached_tokens);
   const here = promptMs(rates, sides.backlog_tokens + sides.uncached_tokens);
-  return there + sides.hand_over_ms > (LOCAL_WEIGHT + sides.requests) * here;
+  return there + sides.hand_over_ms > (LOCAL_WEIGHT + HELD_UP_WEIGHT * sides.requests) * here;
 }
 
 const promptMs = ({ prefill_pass_ms, token_ms }: PassRates, tokens: number): number =>
