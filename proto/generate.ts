@@ -142,6 +142,11 @@ function namedEnums(text: string, types: readonly protobuf.Type[]): string {
             `if \\(value = reader.int32\\(\\)\\)\\s+message.${name} = value;\\s+else.*\\s+delete .*;`,
           ),
           `message.${name} = ${resolvedType.name}Names[reader.int32()] ?? ${first};`,
+        )
+        // An optional one is there also as 0.
+        .replace(
+          `message.${name} = reader.int32();`,
+          `message.${name} = ${resolvedType.name}Names[reader.int32()] ?? ${first};`,
         );
       result = result.slice(0, from) + block + result.slice(to);
     }

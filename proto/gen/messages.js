@@ -9379,7 +9379,7 @@ export const troupe = $root.troupe = (() => {
                 case 10: {
                         if (wireType !== 0)
                             break;
-                        message.refusal = reader.int32();
+                        message.refusal = RefusalCodeNames[reader.int32()] ?? "unknown";
                         continue;
                     }
                 }
@@ -15322,7 +15322,7 @@ export const troupe = $root.troupe = (() => {
                 case 4: {
                         if (wireType !== 0)
                             break;
-                        message.role = reader.int32();
+                        message.role = WorkerRoleNames[reader.int32()] ?? "aggregated";
                         continue;
                     }
                 case 5: {

@@ -162,15 +162,18 @@ async function retire(
   door: Door,
   { pools }: ActsOptions,
 ): Promise<Outcome> {
-  const byPool = new Map<Ref<PoolMessage>, string[]>();
-  for (const worker of workers) {
-    const pool = poolOf(worker, pools());
+  const all = pools();
+  // By name: each look for a pool of another machine gives another ref.
+  const byPool = new Map<string, { readonly pool: Ref<PoolMessage>; readonly names: string[] }>();
+  for (const worker of new Set(workers)) {
+    const pool = poolOf(worker, all);
     if (pool === undefined) return failure(404, `there is no worker ${worker}`);
-    byPool.set(pool, [...(byPool.get(pool) ?? []), worker]);
+    const { node } = pool.address;
+    byPool.set(node, { pool, names: [...(byPool.get(node)?.names ?? []), worker] });
   }
   const change = changeName(door, id);
   const answers = await Promise.all(
-    [...byPool].map(([pool, names]) => {
+    [...byPool.values()].map(({ pool, names }) => {
       const message = { kind: "retire_workers", change, epoch: 0, workers: names } as const;
       const options = { deadline_ms: DRAIN_MOST_MS };
       return door.system.ask(pool, { ...message, budget_ms: 0 }, options);
@@ -178,7 +181,7 @@ async function retire(
   );
   const retired = answers.flatMap((each) => each.retired);
   const failed = answers.flatMap((each) => each.failed);
-  const machine = byPool.size === 1 ? ([...byPool.keys()][0]?.address.node ?? "") : "";
+  const [machine = ""] = byPool.keys();
   const undo = byPool.size === 1 ? undoRetire(retired, machine) : undefined;
   const rows = retired.map(({ worker, finished, unfinished }) => {
     return { worker, finished, unfinished };

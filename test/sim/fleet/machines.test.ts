@@ -41,3 +41,28 @@ test("each machine has a pool, named by its root, and names its own workers", as
   await simulation.run(20_000);
   expect([client.complaint, client.outcome?.kind]).toEqual([undefined, "complete"]);
 }, 60_000);
+
+test("several workers of another machine are retired at once, each one time, and taken back", async () => {
+  const world = await simWorld(22, ["--workers=1"], ["--workers=3"]);
+  await world.simulation.run(2_000);
+  const workers = async () => {
+    const { body } = await askInspector<Machines>(world, "GET", "/api/workers");
+    return body.machines.flatMap((each) => each.workers.map(({ worker }) => worker)).sort();
+  };
+  const there = (await workers()).filter((name) => name.startsWith("there-"));
+  expect(there.length).toBe(3);
+  const [one = "", two = ""] = there;
+  const gone = await askInspector<{ act: string; workers: { worker: string }[] }>(
+    world,
+    "DELETE",
+    "/api/workers",
+    { workers: [one, two, one] },
+  );
+  expect(gone.body.workers.map(({ worker }) => worker)).toEqual([one, two]);
+  expect((await workers()).filter((name) => there.includes(name))).toEqual(there.slice(2));
+  const back = await askInspector(world, "POST", `/api/acts/${gone.body.act}/undo`);
+  expect(back).toMatchObject({
+    status: 200,
+    body: { workers: [expect.any(String), expect.any(String)] },
+  });
+}, 60_000);

@@ -71,3 +71,12 @@ test("an enum is a number on the wire and a name outside; an unknown number is i
   expect(codecs.Finished.decode(Uint8Array.of(16, 99)).reason).toBe("unknown");
   expect(codecs.RouteEnded.decode(Uint8Array.of(24, 99)).outcome).toBe("unknown");
 });
+
+test("an optional enum is a name as well, its first one too, or is not there", () => {
+  const add = { change: "c", epoch: 0, model: "", count: 1, ready_ms: 0 };
+  const roleOf = (message: typeof add & { role?: "aggregated" | "prefill" }) =>
+    codecs.AddWorkers.decode(codecs.AddWorkers.encode(message).finish()).role;
+  expect(roleOf({ ...add, role: "prefill" })).toBe("prefill");
+  expect(roleOf({ ...add, role: "aggregated" })).toBe("aggregated");
+  expect(roleOf(add)).toBeUndefined();
+});
