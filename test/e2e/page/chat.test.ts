@@ -94,7 +94,7 @@ describeWith(browserLack, "the chat", () => {
     await answered(page);
     expect(await said(page)).toContain("10 seconds");
     expect(await figures(page)).toMatch(
-      /worker-\d · first token .*tokens\/s · \d+ tokens · prompt/,
+      /worker-\d · TTFT .*tokens\/s · answer \d+ tokens · prompt/,
     );
     const reasoning = page.locator(".reasoning");
     expect(await reasoning.getAttribute("open")).toBeNull();

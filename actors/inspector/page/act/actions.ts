@@ -29,7 +29,7 @@ export function actionsFor(row: TreeRow): readonly Plan[] {
     ...(drainable.includes(row.role) ? [drain(to("drain"), isProcess)] : []),
     ...(isProcess ? processStops(to) : actorStops(row, to)),
     ...(workers.includes(row.role) ? roles(row, to) : []),
-    ...(isProcess ? faults(to) : []),
+    ...(isProcess ? faults(row, to) : []),
     ...removal(row),
   ];
 }
@@ -125,7 +125,7 @@ const roles = (row: TreeRow, to: To): readonly Plan[] =>
       says: [
         `The worker is drained and comes back as ${roleText[role]}.`,
         "When its process starts again, it has the role of its settings. Its old role can be " +
-          "given back from the log of acts.",
+          "given back from the log of actions.",
       ],
     }));
 
@@ -135,7 +135,19 @@ const roleText = {
   decode: "a worker that makes answers from prompts that others have computed",
 } as const;
 
-const faults = (to: To): readonly Plan[] => [
+/** What a loss of the process means, by what it holds. */
+function afterKill({ role }: TreeRow): string {
+  if (workers.includes(role)) return "Answers that it makes go on at other workers.";
+  if (role === "frontend") {
+    return (
+      "Its connections break; clients that send the last event id go on at another frontend, or at " +
+      "the next process."
+    );
+  }
+  return "What it holds in memory is lost.";
+}
+
+const faults = (row: TreeRow, to: To): readonly Plan[] => [
   {
     ...to("fault"),
     verb: "Freeze",
@@ -154,8 +166,9 @@ const faults = (to: To): readonly Plan[] => [
     icon: "kill",
     danger: true,
     says: [
-      "The process ends at once (SIGKILL), in the middle of whatever it does. Answers that it " +
-        "makes go on at other workers; its slot starts the next process.",
+      "The process ends at once (SIGKILL), in the middle of whatever it does. Its slot starts the " +
+        "next one.",
+      afterKill(row),
       "This cannot be undone.",
     ],
     body: () => ({ fault: "kill9" }),

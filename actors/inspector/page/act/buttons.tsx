@@ -10,7 +10,7 @@ export function ActButtons({ row }: { row: TreeRow }) {
   if (!showsActs(useStore(me))) return null;
   return (
     // biome-ignore lint/a11y/useSemanticElements: a group of buttons is no fieldset
-    <div class="acts" role="group" aria-label="Acts">
+    <div class="acts" role="group" aria-label="Actions">
       {actionsFor(row).map((plan) => (
         <Button
           key={plan.verb}

@@ -1,5 +1,5 @@
 /** The frame of the page: what stands above and beside each view. */
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { ActDialog } from "../act/dialog.tsx";
 import { config } from "../data/config.ts";
 import { live } from "../data/feed.ts";
@@ -35,6 +35,7 @@ export function App() {
       <TopBar />
       {listed.length > 1 && <Navigation current={view?.within ?? id} />}
       <main id="main" ref={main} tabIndex={-1}>
+        <LostNote />
         {view === undefined ? (
           <Empty icon="search" title="There is no such view">
             <a href={hrefOf(listed[0]?.id ?? "tree")}>Go to {listed[0]?.title}</a>
@@ -135,8 +136,32 @@ const links: Readonly<Record<Link, readonly [shape: string, text: string, title:
   lost: ["✕", "lost", "The inspector does not answer; the page tries again"],
 };
 
+/** A connection that is back sooner is not worth a word. */
+const LOST_MS = 1_500;
+
+/** What stands below is of before: nobody should take it for what is. */
+function LostNote() {
+  const lost = useStore(live.link) === "lost";
+  const [long, setLong] = useState(false);
+  useEffect(() => {
+    setLong(false);
+    const timer = lost ? setTimeout(() => setLong(true), LOST_MS) : undefined;
+    return () => clearTimeout(timer);
+  }, [lost]);
+  if (!lost || !long) return null;
+  return (
+    <p class="lost-note" role="alert">
+      <Icon name="warning" />
+      The inspector does not answer: the cluster was stopped, or its connection was lost. What this
+      page shows is not up to date. It tries again by itself.
+    </p>
+  );
+}
+
 function LinkState() {
   const link = useStore(live.link);
+  // Nothing is asked for, which says nothing of the cluster.
+  if (link === "idle") return null;
   const [shape, text, title] = links[link];
   return (
     <span class={`link-state ${link}`} role="status" title={title}>

@@ -21,7 +21,9 @@ export function rate(value: number | undefined): string {
   if (value === undefined) return NONE;
   if (value === 0) return "0";
   if (value < 0.01) return "<0.01";
-  return value >= 100_000 ? `${short(value / 1_000)}${SPACE}k` : short(value);
+  if (value >= 100_000) return `${short(value / 1_000)}${SPACE}k`;
+  // What comes twice a second is counted as 2.01 now and 1.98 then.
+  return value >= 1 && value < 10 ? String(Number(value.toFixed(1))) : short(value);
 }
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];

@@ -37,14 +37,16 @@ export function Empty({ icon, title, children }: EmptyProps) {
 
 export type StatProps = {
   readonly label: string;
+  /** Said when a pointer rests on it. */
+  readonly says?: string;
   readonly value: ComponentChildren;
   readonly note?: ComponentChildren;
   readonly tone?: "warn" | "bad" | undefined;
 };
 
-export function Stat({ label, value, note, tone }: StatProps) {
+export function Stat({ label, says, value, note, tone }: StatProps) {
   return (
-    <div class={`stat ${tone ?? ""}`}>
+    <div class={`stat ${tone ?? ""}`} title={says}>
       <dt>{label}</dt>
       <dd>{value}</dd>
       {note !== undefined && <dd class="note">{note}</dd>}
@@ -97,6 +99,8 @@ export function Select({ label, value, options, onChange }: SelectProps) {
 
 export type Column<Row> = {
   readonly title: string;
+  /** Said when a pointer rests on the title. */
+  readonly says?: string | undefined;
   readonly cell: (row: Row) => ComponentChildren;
   /** Figures stand at the right. */
   readonly figure?: boolean;
@@ -117,8 +121,8 @@ export function Table<Row>({ label, columns, rows, keyOf }: TableProps<Row>) {
       <table class="table">
         <thead>
           <tr>
-            {columns.map(({ title, figure }) => (
-              <th key={title} scope="col" class={figure ? "figure" : ""}>
+            {columns.map(({ title, says, figure }) => (
+              <th key={title} scope="col" class={figure ? "figure" : ""} title={says}>
                 {title}
               </th>
             ))}

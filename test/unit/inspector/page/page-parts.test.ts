@@ -92,7 +92,7 @@ test("figures are short and have their unit", () => {
   expect([0, 0.001, 1.234, 250_000].map((n) => plain(rate(n)))).toEqual([
     "0",
     "<0.01",
-    "1.23",
+    "1.2",
     "250 k",
   ]);
   expect([nameOf("/a/b"), nameOf("n/a"), nameOf("/")]).toEqual(["b", "a", "/"]);

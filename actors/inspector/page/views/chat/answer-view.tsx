@@ -145,17 +145,19 @@ function Footer({ answer, names }: AnswerProps) {
   const per_s = tokensPerSecond(answer);
   const figures = [
     worker && (prefill && prefill !== worker ? `${worker}, prompt by ${prefill}` : worker),
-    ttft_ms !== undefined && `first token ${duration(ttft_ms)}`,
+    ttft_ms !== undefined && `TTFT ${duration(ttft_ms)}`,
     per_s !== undefined && `${rate(per_s)} tokens/s`,
-    tokens > 0 && `${count(usage?.completion_tokens ?? tokens)} tokens`,
-    usage && `prompt ${count(usage.prompt_tokens)}, ${count(usage.cached_tokens)} cached`,
+    tokens > 0 && `answer ${count(usage?.completion_tokens ?? tokens)} tokens`,
+    usage && `prompt ${count(usage.prompt_tokens)} tokens, ${count(usage.cached_tokens)} cached`,
     reconnects > 0 && `reconnected ${reconnects}×`,
-    finish_reason === "length" && "ended by its limit",
+    finish_reason === "length" && "cut at the token limit",
     answer.state === "stopped" && "stopped",
   ].filter((text) => typeof text === "string" && text !== "");
   return (
     <footer>
-      <span class="figures">{figures.join(" · ")}</span>
+      <span class="figures" title="TTFT: time to first token">
+        {figures.join(" · ")}
+      </span>
       {isOver(answer) && request !== "" && config.mode === "inspector" && (
         <a class="button quiet" href={hrefOf("requests", request)}>
           <Icon name="requests" />

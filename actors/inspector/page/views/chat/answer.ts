@@ -208,8 +208,11 @@ const usageOf = (usage: NonNullable<Chunk["usage"]>): Usage => ({
 export const ttftOf = ({ first_ms, sent_ms }: Answer): number | undefined =>
   first_ms === undefined ? undefined : first_ms - sent_ms;
 
+/** In less, nobody can tell how fast tokens came: calls and schemas come in one burst. */
+const LEAST_MS = 10;
+
 /** Over the time between its first and its last token. */
 export function tokensPerSecond({ tokens, first_ms, last_ms }: Answer): number | undefined {
-  if (first_ms === undefined || tokens < 2 || last_ms <= first_ms) return undefined;
+  if (first_ms === undefined || tokens < 2 || last_ms - first_ms < LEAST_MS) return undefined;
   return ((tokens - 1) / (last_ms - first_ms)) * 1_000;
 }

@@ -78,6 +78,11 @@ export function changeKey(api_key: string): void {
 
 let models_timer: ReturnType<typeof setTimeout> | undefined;
 
+const keyFailure = (api_key: string): string =>
+  api_key === ""
+    ? "This server needs an API key: give it in the settings."
+    : "The server does not know this API key: correct it in the settings.";
+
 /** Until there are some: a cluster that starts has none yet. */
 export async function askModels(): Promise<void> {
   clearTimeout(models_timer);
@@ -93,8 +98,8 @@ export async function askModels(): Promise<void> {
     const models = (body.data ?? []).map(({ id }) => id);
     const { settings } = chat.value;
     const model = models.includes(settings.model) ? settings.model : (models[0] ?? "");
-    const models_failure =
-      models.length > 0 ? undefined : (body.error?.message ?? "No model is served yet.");
+    const failure = response.status === 401 ? keyFailure(api_key) : body.error?.message;
+    const models_failure = models.length > 0 ? undefined : (failure ?? "No model is served yet.");
     set({ models, models_failure, settings: { ...settings, model } });
     if (models.length > 0 || response.status === 401) return;
   } catch {

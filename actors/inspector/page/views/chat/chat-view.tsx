@@ -64,6 +64,14 @@ function statusOf(last: Said | undefined, busy: boolean): string {
 }
 
 function Welcome() {
+  const { models, models_failure } = useStore(chat);
+  if (models.length === 0 && models_failure !== undefined) {
+    return (
+      <Empty icon="warning" title="No model to ask">
+        {models_failure}
+      </Empty>
+    );
+  }
   return (
     <Empty icon="chat" title="Ask the cluster something">
       The answer streams in with its tokens a second and the worker that makes it. When that worker

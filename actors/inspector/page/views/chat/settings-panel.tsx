@@ -20,9 +20,9 @@ export function SettingsPanel() {
         <TextField name="system" label="System prompt" rows={3} />
         <div class="figures-row">
           <NumberField name="temperature" label="Temperature" hint="0–2" />
-          <NumberField name="top_p" label="Top p" hint="0–1" />
-          <NumberField name="max_tokens" label="Most tokens" hint="of the context" />
-          <NumberField name="seed" label="Seed" hint="drawn" />
+          <NumberField name="top_p" label="Top-p" hint="0–1" />
+          <NumberField name="max_tokens" label="Max tokens" hint="no limit" />
+          <NumberField name="seed" label="Seed" hint="random" />
         </div>
         <TextField
           name="tools"
@@ -47,7 +47,7 @@ export function SettingsPanel() {
 function ModelField() {
   const { models, models_failure, settings, errors } = useStore(chat);
   return (
-    <Field label="Model" note={errors.model ?? models_failure}>
+    <Field label="Model" note={models_failure ?? errors.model}>
       <select
         class="select"
         value={settings.model}

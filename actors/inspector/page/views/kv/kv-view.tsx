@@ -63,6 +63,7 @@ function hitShare({ hit_share, hits, misses }: KvTier): number | undefined {
 const tierColumns: readonly Column<TierRow>[] = [
   {
     title: "Worker",
+    says: "Aggregated: one that computes prompts and makes answers",
     cell: ({ worker, role, first }) => (
       <span class={first ? "" : "repeated"}>
         {worker} <span class="soft">{role}</span>
@@ -71,6 +72,7 @@ const tierColumns: readonly Column<TierRow>[] = [
   },
   {
     title: "Tier",
+    says: "G1: the engine's own cache. G2, G3: memory and disk of the machine, for all its workers",
     cell: ({ tier }) => (
       <>
         {tier} <span class="soft">{tierNames[tier]}</span>
@@ -88,11 +90,17 @@ const tierColumns: readonly Column<TierRow>[] = [
   },
   {
     title: "Blocks",
+    says: "Used of all there are",
     figure: true,
     cell: ({ used, blocks }) => (blocks === 0 ? count(used) : `${count(used)} / ${count(blocks)}`),
   },
   { title: "Memory", figure: true, cell: (row) => (row.bytes > 0 ? bytes(row.bytes) : "–") },
-  { title: "Hit share", figure: true, cell: (row) => percent(hitShare(row)) },
+  {
+    title: "Hit rate",
+    says: "Share of the blocks looked for that were found",
+    figure: true,
+    cell: (row) => percent(hitShare(row)),
+  },
   { title: "Hits/s", figure: true, cell: ({ hits_per_s }) => rate(hits_per_s) },
   { title: "Hits", figure: true, cell: ({ hits }) => count(hits) },
   { title: "Misses", figure: true, cell: ({ misses }) => count(misses) },

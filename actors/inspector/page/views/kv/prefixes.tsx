@@ -46,7 +46,12 @@ export function Prefixes({ page, failure }: PrefixesProps) {
 }
 
 const lookedAt = (models: NonNullable<PrefixPage["models"]>): string =>
-  models.map(({ model, prompts }) => `${model}: of ${count(prompts)} prompts`).join(", ");
+  models
+    .filter(({ prompts }) => prompts > 0)
+    .map(({ model, prompts }) => `${model}: ${count(prompts)} ${plural(prompts, "prompt")}`)
+    .join(", ");
+
+const plural = (n: number, word: string): string => (n === 1 ? word : `${word}s`);
 
 const blocksText = (blocks: number): string =>
   blocks === 1 ? "1 block" : `${count(blocks)} blocks`;
@@ -82,7 +87,7 @@ function Line({ line, most, open, onToggle }: LineProps) {
         {node.hash.slice(0, 8)}
       </span>
       <Bar share={most === 0 ? 0 : node.hits / most} label={`${count(node.hits)} hits`} />
-      <span class="hits">{`${count(node.hits)} hits`}</span>
+      <span class="hits">{`${count(node.hits)} ${plural(node.hits, "hit")}`}</span>
       <span class="soft">
         {depth === 0 ? blocksText(blocks) : `${count(node.blocks)} more, ${blocksText(blocks)}`}
       </span>

@@ -102,14 +102,14 @@ export const metrics: readonly Metric[] = [
     lines: [["requests_per_s", "requests/s"]],
   },
   {
-    ...{ name: "ttft", title: "Time to first token", unit: "ms", by_worker: false },
+    ...{ name: "ttft", title: "Time to first token (TTFT)", unit: "ms", by_worker: false },
     lines: [
       ["ttft_p50_ms", "p50"],
       ["ttft_p99_ms", "p99"],
     ],
   },
   {
-    ...{ name: "itl", title: "Time between tokens", unit: "ms", by_worker: false },
+    ...{ name: "itl", title: "Inter-token latency (ITL)", unit: "ms", by_worker: false },
     lines: [
       ["itl_p50_ms", "p50"],
       ["itl_p99_ms", "p99"],

@@ -104,18 +104,24 @@ function Now({ point: { total } }: { point: LoadPoint }) {
       <Stat label="Tokens/s" value={rate(total.tokens_per_s)} />
       <Stat label="Requests/s" value={rate(total.requests_per_s)} />
       <Stat
-        label="First token"
+        label="TTFT"
+        says="Time to first token, median"
         value={duration(total.ttft_p50_ms)}
         note={`p99 ${duration(total.ttft_p99_ms)}`}
       />
       <Stat
-        label="Between tokens"
+        label="ITL"
+        says="Inter-token latency: time between two tokens, median"
         value={duration(total.itl_p50_ms)}
         note={`p99 ${duration(total.itl_p99_ms)}`}
       />
       <Stat label="Running" value={count(total.running)} />
       <Stat label="Waiting" value={count(total.waiting)} />
-      <Stat label="From caches" value={percent(total.cached_share ?? undefined)} />
+      <Stat
+        label="Cached prompt"
+        says="Share of prompt tokens that a KV cache had"
+        value={percent(total.cached_share ?? undefined)}
+      />
     </Stats>
   );
 }

@@ -19,7 +19,7 @@ export function SummaryTable({ title, series, format }: SummaryProps) {
             <th scope="col">
               <span class="visually-hidden">Line</span>
             </th>
-            {["now", "least", "mean", "most"].map((name) => (
+            {["now", "min", "mean", "max"].map((name) => (
               <th key={name} scope="col">
                 {name}
               </th>

@@ -110,7 +110,7 @@ function ProcessPanel({ mayAct }: { mayAct: boolean }) {
     { title: "Pid", cell: ({ pid }) => (pid > 0 ? pid : "–"), figure: true },
     { title: "Memory", cell: ({ resident_bytes }) => bytes(resident_bytes), figure: true },
     { title: "Restarts", cell: ({ restarts }) => count(restarts), figure: true },
-    ...(mayAct ? [{ title: "Acts", cell: (row: TreeRow) => <RowActs row={row} /> }] : []),
+    ...(mayAct ? [{ title: "Actions", cell: (row: TreeRow) => <RowActs row={row} /> }] : []),
   ];
   return (
     <Panel
@@ -161,6 +161,9 @@ function RowActs({ row }: { row: TreeRow }) {
   );
 }
 
+/** As the buttons say it. */
+const whatWords: Readonly<Record<string, string>> = { kill9: "kill -9" };
+
 function LogPanel({ mayAct }: { mayAct: boolean }) {
   useWants({ topics: ["acts"] });
   useFrames("acts", (frame) => {
@@ -170,7 +173,7 @@ function LogPanel({ mayAct }: { mayAct: boolean }) {
   const all = useStore(acts);
   const columns: readonly Column<Act>[] = [
     { title: "When", cell: ({ at_ms }) => <time>{clockTime(at_ms)}</time> },
-    { title: "What", cell: ({ what }) => what },
+    { title: "What", cell: ({ what }) => whatWords[what] ?? what },
     { title: "To", cell: ({ target }) => <span class="mono">{target}</span> },
     { title: "Who", cell: ({ who }) => who },
     { title: "Outcome", cell: (act) => <Outcome act={act} /> },
@@ -185,13 +188,13 @@ function LogPanel({ mayAct }: { mayAct: boolean }) {
     },
   ];
   return (
-    <Panel title="Log of acts">
+    <Panel title="Log of actions">
       {all.length === 0 ? (
         <Empty icon="operate" title="Nobody has acted yet">
           What is done to the cluster from here or over the inspector's API is listed, newest first.
         </Empty>
       ) : (
-        <Table label="Log of acts" columns={columns} rows={all} keyOf={({ id }) => id} />
+        <Table label="Log of actions" columns={columns} rows={all} keyOf={({ id }) => id} />
       )}
     </Panel>
   );

@@ -5,6 +5,7 @@ import { getJson } from "../../data/http.ts";
 import { Button } from "../../ui/button.tsx";
 import { Chip } from "../../ui/chip.tsx";
 import { Empty, Panel } from "../../ui/parts.tsx";
+import { weightWords } from "../shared/router-words.ts";
 import { setWeights, type Weights } from "./cluster-plans.ts";
 
 /** Differences of decimals have a long tail, which nobody wants to read. */
@@ -97,7 +98,7 @@ type WeightProps = {
 function Weight({ name, now, value = now, disabled, onChange }: WeightProps) {
   const isChanged = value !== now;
   return (
-    <label class="field">
+    <label class="field" title={weightWords[name]}>
       <span>{name.replaceAll("_", " ")}</span>
       <input
         class="input"

@@ -76,7 +76,9 @@ function Facts({ page }: { page: RequestPage }) {
 
 function Figures({ page }: { page: RequestPage }) {
   const { prompt_tokens, cached_tokens, migrations, resumes } = page;
-  const share = prompt_tokens > 0 ? percent(cached_tokens / prompt_tokens) : undefined;
+  // Told with the usage, at the end.
+  const isKnown = page.state !== "live" || cached_tokens > 0;
+  const share = isKnown && prompt_tokens > 0 ? percent(cached_tokens / prompt_tokens) : undefined;
   const stuck = isStuck(page) ? duration(page.idle_ms) : undefined;
   return (
     <Stats>
@@ -86,13 +88,21 @@ function Figures({ page }: { page: RequestPage }) {
         tone={stuck === undefined ? undefined : "bad"}
         note={stuck && `no progress for ${stuck}`}
       />
-      <Stat label="First token" value={duration(page.ttft_ms)} />
-      <Stat label="Between tokens" value={duration(page.itl_ms)} />
+      <Stat label="TTFT" says="Time to first token" value={duration(page.ttft_ms)} />
+      <Stat
+        label="ITL"
+        says="Inter-token latency: time between two tokens, on average"
+        value={duration(page.itl_ms)}
+      />
       <Stat label="Prompt tokens" value={count(prompt_tokens)} />
-      <Stat label="Cached" value={count(cached_tokens)} note={share} />
+      <Stat label="Cached" value={count(isKnown ? cached_tokens : undefined)} note={share} />
       <Stat label="Answer tokens" value={count(page.output_tokens)} />
-      <Stat label="Moves" value={count(migrations)} />
-      <Stat label="Resumed" value={count(resumes)} />
+      <Stat label="Moves" says="How often another worker took it over" value={count(migrations)} />
+      <Stat
+        label="Resumed"
+        says="How often its client came back after a lost connection"
+        value={count(resumes)}
+      />
     </Stats>
   );
 }
@@ -127,7 +137,11 @@ function Output({ text, live, reasons }: OutputProps) {
       }
     >
       {text === "" ? (
-        <p class="panel-body soft">{live ? "No token yet." : "No text is kept of this request."}</p>
+        <p class="panel-body soft">
+          {live
+            ? "Text shows here from now on."
+            : "No text was kept: it is only while somebody watches the request here."}
+        </p>
       ) : (
         <pre
           ref={box}

@@ -157,8 +157,8 @@ const columns = [
   ["Worker", "", ""],
   ["Started", "figure", ""],
   ["Took", "figure", ""],
-  ["TTFT", "figure", "Time to the first token"],
-  ["ITL", "figure", "Time between tokens, on average"],
+  ["TTFT", "figure", "Time to first token"],
+  ["ITL", "figure", "Inter-token latency: time between two tokens, on average"],
   ["In", "figure", "Tokens of the prompt"],
   ["Cached", "figure", "Tokens of the prompt that a cache had"],
   ["Out", "figure", "Tokens of the answer"],
@@ -234,7 +234,7 @@ function Row({ row }: { row: RequestRow }) {
         {count(row.prompt_tokens)}
       </td>
       <td data-title="Cached" class="figure">
-        {count(row.cached_tokens)}
+        {count(row.state === "live" && row.cached_tokens === 0 ? undefined : row.cached_tokens)}
       </td>
       <td data-title="Out" class="figure">
         {count(row.output_tokens)}

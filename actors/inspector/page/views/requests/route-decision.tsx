@@ -2,6 +2,7 @@
 import { Chip } from "../../ui/chip.tsx";
 import { count, duration } from "../../ui/format.ts";
 import { Bar, type Column, Panel, Table } from "../../ui/parts.tsx";
+import { partWords } from "../shared/router-words.ts";
 import type { Route, RouteWorker } from "./request-row.ts";
 import { routeTable } from "./route-costs.ts";
 
@@ -38,6 +39,7 @@ export function RouteDecision({ route }: { route: Route }) {
     { title: "Cached blocks", figure: true, cell: (row) => count(row.overlap_blocks) },
     ...parts.map((name) => ({
       title: name.replaceAll("_", " "),
+      says: partWords[name],
       figure: true,
       cell: (row: RouteWorker) => figure(row.parts?.[name]),
     })),
@@ -51,7 +53,7 @@ export function RouteDecision({ route }: { route: Route }) {
       title={`${what}: ${route.chosen || "nobody"}`}
       actions={<span class="soft">{factsOf(route)}</span>}
     >
-      <p class="panel-body route-why">{route.why}</p>
+      <p class="panel-body route-why">{capitalized(route.why)}</p>
       {workers.length > 0 && (
         <Table
           label={`Costs of ${workers.length} workers`}
@@ -63,6 +65,8 @@ export function RouteDecision({ route }: { route: Route }) {
     </Panel>
   );
 }
+
+const capitalized = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
 
 function factsOf({ mode, at_ms, waited_ms = 0, count: looked_at = 0, workers }: Route): string {
   const waited = waited_ms >= 1 ? `, waited ${duration(waited_ms)} for room` : "";

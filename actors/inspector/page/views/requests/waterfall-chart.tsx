@@ -78,13 +78,17 @@ function Scale({ ticks }: { ticks: readonly { at_ms: number; left: number }[] })
       <div>
         {ticks.map(({ at_ms, left }) => (
           <i key={at_ms} class={left > 0.94 ? "last" : ""} style={{ left: percentOf(left) }}>
-            {duration(at_ms)}
+            {tickOf(at_ms)}
           </i>
         ))}
       </div>
     </div>
   );
 }
+
+/** `1.5 s`, not `1.50 s`. */
+const tickOf = (at_ms: number): string =>
+  duration(at_ms).replace(/\.0+(?=\D)|(\.\d*[1-9])0+(?=\D)/, "$1");
 
 const percentOf = (share: number): string => `${(share * 100).toFixed(3)}%`;
 
@@ -134,7 +138,7 @@ type FactsProps = { readonly bar: Bar | undefined; readonly total_ms: number };
 
 function SpanFacts({ bar, total_ms }: FactsProps) {
   if (bar === undefined) {
-    return <p class="span-facts soft">Choose a span for what it says of itself.</p>;
+    return <p class="span-facts soft">Select a span to see its details.</p>;
   }
   const attributes = Object.entries(bar.span.attributes ?? {});
   return (

@@ -72,11 +72,11 @@ export function Filters({ model, filter, onFilter, onTurn }: FiltersProps) {
         </Button>
       )}
       <span class="tree-turns">
-        <Button kind="quiet" onClick={() => turn(true)} title="Open everything (*)">
-          Open all
+        <Button kind="quiet" onClick={() => turn(true)} title="Expand everything (*)">
+          Expand all
         </Button>
-        <Button kind="quiet" onClick={() => turn(false)} title="Close everything (−)">
-          Close all
+        <Button kind="quiet" onClick={() => turn(false)} title="Collapse everything (−)">
+          Collapse all
         </Button>
       </span>
     </search>

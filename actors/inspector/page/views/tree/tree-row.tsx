@@ -35,7 +35,7 @@ export const figures: readonly Figure[] = [
   { title: "msg/s", says: "Messages a second", text: (row) => rate(row.rate) },
   {
     title: "per msg",
-    says: "Time that a message takes",
+    says: "Time of a message, what it awaits included; of the last ones, where none come now",
     text: (row) => (row.ms_per_message ? duration(row.ms_per_message) : ""),
   },
   {
