@@ -1,6 +1,7 @@
-/** A process that does not answer for a while holds up no page, and its rows stay. */
+/** A process that does not answer for a while, or begins anew: no page is held up or confused. */
 import { expect, test } from "bun:test";
 import type { Door } from "../../../actors/inspector/door/door.ts";
+import { actorTopic } from "../../../actors/inspector/door/live/actor-topic.ts";
 import {
   requestsTopic,
   requestTopic,
@@ -9,8 +10,10 @@ import { treeTopic } from "../../../actors/inspector/door/live/tree-topic.ts";
 import { ProcessInspector } from "../../../actors/inspector/inspector.ts";
 import type { InspectMessage } from "../../../proto/index.ts";
 import type { ChildProcess } from "../../../runtime/capabilities.ts";
-import type { Actor } from "../../../runtime/kernel/actor.ts";
+import { Actor } from "../../../runtime/kernel/actor.ts";
+import type { Message } from "../../../runtime/kernel/message.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
+import type { ActorSystem } from "../../../runtime/kernel/system.ts";
 import { absent, testSystem } from "../../support/worlds/test-system.ts";
 
 const deaf = { now: false };
@@ -27,6 +30,13 @@ const shown = (id: string, started_ms: number) => ({
   page: (asked: string) => (asked === id ? { id, text: "so far" } : undefined),
 });
 
+class Busy extends Actor<Message> {
+  receive(): void {}
+}
+
+const add = async (system: ActorSystem, name: string, inspector: Actor<InspectMessage>) =>
+  (await system.spawnReady(() => inspector, { name })) as Ref<InspectMessage>;
+
 async function twoProcesses() {
   deaf.now = false;
   const spawn = {
@@ -34,16 +44,18 @@ async function twoProcesses() {
     ...{ isAlive: () => true, resident_bytes: () => 1 },
   };
   const { system, clock } = testSystem(1, {}, { spawn });
-  const add = async (name: string, inspector: Actor<InspectMessage>) =>
-    (await system.spawnReady(() => inspector, { name })) as Ref<InspectMessage>;
-  const quick = await add("quick", new ProcessInspector({ role: "r", requests: shown("q", 1) }));
-  const slow = await add("slow", new Frozen({ role: "r", requests: shown("s", 2) }));
+  const quick = await add(
+    system,
+    "quick",
+    new ProcessInspector({ role: "r", requests: shown("q", 1) }),
+  );
+  const slow = await add(system, "slow", new Frozen({ role: "r", requests: shown("s", 2) }));
   const refs = { now: [quick, slow] };
   const door = {
     ...{ system, options: { processes: () => refs.now } },
     inspectorOf: (node: string) => refs.now.find((ref) => ref.address.node === node),
   } as unknown as Door;
-  return { clock, door, refs, quick };
+  return { clock, door, refs, quick, system };
 }
 
 /** What one look gives, and how long it took. */
@@ -98,4 +110,28 @@ test("a followed request is not said to be gone while its process is silent", as
   expect((await look(clock, source)).frame).toBeUndefined();
   refs.now = [quick];
   expect((await look(clock, source)).frame).toEqual({ id: "s", gone: true });
+});
+
+test("history of a process that began anew is told whole, however busy it is", async () => {
+  const { clock, door, refs, quick, system } = await twoProcesses();
+  refs.now = [quick];
+  const source = actorTopic.open(door, "test/busy");
+  const busy = system.spawn(() => new Busy(), { name: "busy" });
+  const send = (count: number) => {
+    for (let i = 0; i < count; i++) busy.tell({ kind: "x" });
+  };
+  const seqs = ({ frame }: { frame: Record<string, unknown> | undefined }) =>
+    ((frame?.["entries"] ?? []) as { seq: number }[]).map(({ seq }) => seq);
+  await look(clock, source);
+  send(3);
+  expect(seqs(await look(clock, source))).toEqual([1, 2, 3]);
+  // Another process of that name, which has written down more than was told of the one before.
+  const anew = await add(system, "anew", new ProcessInspector({ role: "r" }));
+  const watch = { kind: "get_actor", path: "/busy", watch: "other", after: 0 } as const;
+  await system.ask(anew, watch, { deadline_ms: 1_000 });
+  send(5);
+  refs.now = [anew];
+  const told = await look(clock, source);
+  expect([told.frame?.["full"], seqs(told)]).toEqual([true, [1, 2, 3, 4, 5]]);
+  expect(source.whole()).toMatchObject({ full: true, entries: { length: 5 } });
 });

@@ -1,5 +1,6 @@
 /** Topic `actor`: what one actor has handled, message by message, as long as a page watches it. */
 import type { ActorEntry } from "../../../../proto/index.ts";
+import { formatAddress } from "../../../../runtime/kernel/ref.ts";
 import { type ActorFound, askActor } from "../actor-of.ts";
 import { type Door, type Place, placeOf } from "../door.ts";
 import type { Topic, TopicSource } from "./topic.ts";
@@ -21,6 +22,8 @@ class ActorSource implements TopicSource {
   #after = 0;
   #dropped = -1;
   #state = "";
+  /** Address of the inspector that was asked last. */
+  #asked = "";
 
   constructor(door: Door, id: string) {
     this.#door = door;
@@ -32,11 +35,13 @@ class ActorSource implements TopicSource {
   async next(): Promise<object | undefined> {
     const place = this.#place;
     if (place === undefined) return this.#changed(false, "this is no actor's id", [], 0);
+    const isNew = this.#isNewProcess(place);
+    if (isNew) this.#after = 0;
     const found = await askActor(this.#door, place, this.#watch, this.#after);
     if ("error" in found) return this.#changed(false, found.error, [], this.#dropped);
     const { entries, dropped } = found.page;
-    // Its process has begun anew, and counts from 1.
-    const full = entries[0] !== undefined && entries[0].seq <= this.#after;
+    // Its process has begun anew, or has forgotten it: the record counts from 1.
+    const full = isNew || (entries[0] !== undefined && entries[0].seq <= this.#after);
     if (full) this.#entries = [];
     this.#after = entries.at(-1)?.seq ?? this.#after;
     const shown = entries.map(shownEntry);
@@ -55,10 +60,20 @@ class ActorSource implements TopicSource {
     entries: readonly object[],
     dropped: number,
   ): object | undefined {
-    const same = state === this.#state && dropped === this.#dropped && entries.length === 0;
+    const isQuiet = entries.length === 0 && !full;
+    const same = isQuiet && state === this.#state && dropped === this.#dropped;
     this.#state = state;
     this.#dropped = dropped;
     return same ? undefined : this.#frame(full, entries);
+  }
+
+  /** What it wrote down went with the process before it. */
+  #isNewProcess({ node }: Place): boolean {
+    const ref = this.#door.inspectorOf(node);
+    if (ref === undefined) return false;
+    const before = this.#asked;
+    this.#asked = formatAddress(ref.address);
+    return before !== "" && before !== this.#asked;
   }
 
   #frame(full: boolean, entries: readonly object[]): object {

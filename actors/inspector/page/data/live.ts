@@ -154,6 +154,7 @@ export class Live {
   #ask(): void {
     let isOver = false;
     let cancel = () => {};
+    let rounds = 0;
     this.#cancelAsk = () => {
       isOver = true;
       cancel();
@@ -170,11 +171,22 @@ export class Live {
       );
       if (isOver) return;
       const came = frames.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+      // It was away and is back: its socket may be, too.
+      const is_back = came.length > 0 && this.link.value === "lost";
       if (topics.length > 0) this.link.set(came.length > 0 ? "asks" : "lost");
       for (const frame of came) if (frame !== undefined) this.#deliver(frame);
       cancel = this.#world.after(ASK_EVERY_MS, () => void round());
+      if (is_back && rounds > 0) this.#tryNow();
+      rounds += 1;
     };
     void round();
+  }
+
+  #tryNow(): void {
+    if (this.#cancelTry === undefined) return;
+    this.#cancelTry();
+    this.#cancelTry = undefined;
+    this.#connect();
   }
 
   #take(data: unknown): void {

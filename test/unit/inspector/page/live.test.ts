@@ -23,6 +23,7 @@ function world() {
   const sockets: FakeSocket[] = [];
   const timers: { delay_ms: number; run: () => void }[] = [];
   const polled: Topic[] = [];
+  const server = { away: false };
   const live = new Live({
     open: () => {
       const socket = new FakeSocket();
@@ -37,6 +38,7 @@ function world() {
     unit: () => 0.5,
     poll: async (topic) => {
       polled.push(topic);
+      if (server.away) throw new Error("away");
       return { topic, polled: true } as unknown as Frame;
     },
   });
@@ -48,7 +50,7 @@ function world() {
     }
   };
   const last = () => sockets.at(-1) as FakeSocket;
-  return { live, sockets, timers, polled, pass, last };
+  return { live, sockets, timers, polled, server, pass, last };
 }
 
 test("nothing is opened while nothing is wanted; all wants go in one message", () => {
@@ -117,6 +119,28 @@ test("where no socket can be had the page asks, and stops asking once it has one
   pass(5_000);
   await Bun.sleep(0);
   expect(polled).toHaveLength(2);
+  expect(live.link.value).toBe("live");
+});
+
+test("a server that answers again is tried for a socket at once", async () => {
+  const { live, sockets, server, pass, last } = world();
+  server.away = true;
+  live.want({ topics: ["tree"] });
+  pass(0);
+  for (const wait_ms of [600, 1_200, 2_400]) {
+    last().onclose?.();
+    await Bun.sleep(0);
+    pass(wait_ms);
+  }
+  last().onclose?.();
+  await Bun.sleep(0);
+  expect([sockets.length, live.link.value]).toEqual([4, "lost"]);
+  server.away = false;
+  // The next question comes before the next try, which would be 4 s away.
+  pass(2_000);
+  await Bun.sleep(0);
+  expect([sockets.length, live.link.value]).toEqual([5, "asks"]);
+  last().onopen?.();
   expect(live.link.value).toBe("live");
 });
 
