@@ -93,6 +93,11 @@ export abstract class Actor<M extends Message> {
     return undefined;
   }
 
+  /** Why a part of it is away, where that is. */
+  nodeTrouble(): string | undefined {
+    return undefined;
+  }
+
   /** The OS process that the actor stands for, if any. */
   nodePid(): number | undefined {
     return undefined;

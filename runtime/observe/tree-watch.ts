@@ -205,7 +205,9 @@ const none: readonly Shown[] = [];
 
 /** What can change in one life, and is not measured. */
 function isAsBefore(cell: Shown, row: LiveNode): boolean {
+  const trouble = cell.actor?.nodeTrouble();
   return (
+    (trouble === undefined || trouble === row.last_crash) &&
     cell.handled === row.handled &&
     cell.mailbox_count === 0 &&
     row.mailbox === 0 &&

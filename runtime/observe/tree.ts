@@ -45,6 +45,7 @@ export interface Shown {
     | {
         nodeKind(): NodeKind;
         nodeState(): string | undefined;
+        nodeTrouble(): string | undefined;
         nodePid(): number | undefined;
         stopOrder(): StopOrder;
       }
@@ -90,7 +91,9 @@ export function treeNode(
   now_ms: number,
 ): TreeNode {
   const pid = cell.actor?.nodePid();
-  const { last_crash, restarts } = cell.earlier;
+  const { last_crash: before, restarts } = cell.earlier;
+  const last_crash =
+    cell.actor?.nodeTrouble() ?? (before === undefined ? undefined : describeExit(before));
   return {
     id,
     path,
@@ -102,7 +105,7 @@ export function treeNode(
     mailbox: cell.mailbox_count,
     oldest_ms: Math.round(cell.oldestAge_ms(now_ms)),
     handled: cell.handled,
-    ...(last_crash === undefined ? {} : { last_crash: describeExit(last_crash) }),
+    ...(last_crash === undefined ? {} : { last_crash }),
     children,
   };
 }

@@ -2,7 +2,7 @@
 
 import type { Timer } from "../capabilities.ts";
 import type { Cell } from "../kernel/cell.ts";
-import type { ExitReason } from "../kernel/exit-reason.ts";
+import { describeExit, type ExitReason } from "../kernel/exit-reason.ts";
 import type { Message } from "../kernel/message.ts";
 import type { Ref, ReplyPort } from "../kernel/ref.ts";
 import type { CrashLoop, FullChildSpec } from "./child-spec.ts";
@@ -74,6 +74,15 @@ export function enterLoop(
 ): void {
   child.loops++;
   if (child.loops === 1) crash_loop?.changed?.({ id: child.spec.id, loops: true, reason });
+}
+
+/** Of the first child that waits for its next start: a branch without it says why. */
+export function whyAway(children: Iterable<Child>): string | undefined {
+  for (const { status, last_crash, spec } of children) {
+    if (status !== "backing_off" || last_crash === undefined) continue;
+    return `${spec.id} is away: ${describeExit(last_crash)}`;
+  }
+  return undefined;
 }
 
 /** The child's crash loop is over, or it is not tried any more. */

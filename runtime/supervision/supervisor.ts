@@ -36,6 +36,7 @@ import {
   nobody,
   policyChild,
   refuseStart,
+  whyAway,
 } from "./supervised-child.ts";
 
 /** A request that changes a child is answered when that is done, or `refused`. */
@@ -142,6 +143,10 @@ export class Supervisor extends Actor<SupervisorMessage> {
   override nodeState(): string | undefined {
     const loops = [...this.#children.values()].some((child) => child.loops > 0);
     return loops ? "crash_loop" : undefined;
+  }
+
+  override nodeTrouble(): string | undefined {
+    return whyAway(this.#children.values());
   }
 
   override stopOrder(): StopOrder {

@@ -536,8 +536,9 @@ describe("a crash loop", () => {
       children: [family.child("a"), family.child("b")],
       ...more,
     });
-    const state = () => family.system.tree().find(({ path }) => path === "/sup")?.state;
-    return { family, heard, ref, state, clock: family.test.clock };
+    const row = () => family.system.tree().find(({ path }) => path === "/sup");
+    const state = () => row()?.state;
+    return { family, heard, ref, row, state, clock: family.test.clock };
   }
 
   test("past the intensity it tries on, slower each time, and siblings are left alone", async () => {
@@ -558,6 +559,19 @@ describe("a crash loop", () => {
       { id: "a", status: "backing_off", crash_loop: true },
       { id: "b", status: "running", crash_loop: false },
     ]);
+  });
+
+  test("while a child is away its branch says why", async () => {
+    const { family, row, clock } = looping();
+    for (let i = 0; i < 3; i++) await family.send("a", "crash");
+    expect(row()?.last_crash).toBe("a is away: crash: Error: crash");
+    family.failing.add("a");
+    await clock.advance(1_000);
+    expect(row()?.last_crash).toBe("a is away: crash: Error: a cannot start");
+    family.failing.clear();
+    await clock.advance(2_000);
+    expect(family.running()).toEqual(["a", "b"]);
+    expect(row()?.last_crash).toBeUndefined();
   });
 
   test("a long life ends it, and the next failures are young again", async () => {
