@@ -7,7 +7,7 @@ export const inspectorFlags = {
     ...portNumber,
     default: 8001,
     env: ["DYN_SYSTEM_PORT"],
-    help: "inspector API; 0 = any free one",
+    help: "inspector page and API; 0 = any free one",
   },
   host: {
     name: "inspector-host",

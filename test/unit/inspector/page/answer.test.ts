@@ -52,6 +52,8 @@ test("an answer on one worker has no seam, and its figures", () => {
   expect(ttftOf(answer)).toBe(10);
   // Three tokens, 20 ms from the first to the last: the end brought none.
   expect(tokensPerSecond(answer)).toBe(100);
+  // In one burst: the server knows better than the page.
+  expect(tokensPerSecond({ ...answer, last_ms: (answer.first_ms ?? 0) + 1 })).toBe(125);
 });
 
 test("a migration is marked between the tokens of the two workers", () => {

@@ -211,8 +211,11 @@ export const ttftOf = ({ first_ms, sent_ms }: Answer): number | undefined =>
 /** In less, nobody can tell how fast tokens came: calls and schemas come in one burst. */
 const LEAST_MS = 10;
 
-/** Over the time between its first and its last token. */
-export function tokensPerSecond({ tokens, first_ms, last_ms }: Answer): number | undefined {
-  if (first_ms === undefined || tokens < 2 || last_ms - first_ms < LEAST_MS) return undefined;
-  return ((tokens - 1) / (last_ms - first_ms)) * 1_000;
+/** Over the time between its first and its last token; of a burst, as the server saw them. */
+export function tokensPerSecond(answer: Answer): number | undefined {
+  const { tokens, first_ms, last_ms, server_itl_ms = 0 } = answer;
+  if (first_ms === undefined || tokens < 2) return undefined;
+  const took_ms = last_ms - first_ms;
+  if (took_ms >= LEAST_MS) return ((tokens - 1) / took_ms) * 1_000;
+  return server_itl_ms > 0 ? 1_000 / server_itl_ms : undefined;
 }
