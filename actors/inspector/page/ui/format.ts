@@ -81,3 +81,7 @@ export function titleOf(path: string): string {
 
 /** `/cluster/workers/worker-0` → `worker-0`. */
 export const nameOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1) || path;
+
+/** A crash in a row that says itself which process it was. */
+export const briefly = (crash: string): string =>
+  crash.replace(/(^|: )crash: (ProcessDied: process "[^"]*" \(pid \d+\): )?/, "$1");

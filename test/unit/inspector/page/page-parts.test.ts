@@ -9,8 +9,21 @@ import {
   noHistory,
 } from "../../../../actors/inspector/page/data/history.ts";
 import type { Entry, TreeRow } from "../../../../actors/inspector/page/data/types.ts";
-import { bytes, duration, nameOf, rate } from "../../../../actors/inspector/page/ui/format.ts";
+import {
+  briefly,
+  bytes,
+  duration,
+  nameOf,
+  rate,
+} from "../../../../actors/inspector/page/ui/format.ts";
 import { pageFor } from "../../../../actors/inspector/page-html.ts";
+
+test("a crash is said in short where the row says whose it is", () => {
+  const died = 'crash: ProcessDied: process "w" (pid 7): it was ended by SIGKILL';
+  expect(briefly(died)).toBe("it was ended by SIGKILL");
+  expect(briefly(`process is away: ${died}`)).toBe("process is away: it was ended by SIGKILL");
+  expect(briefly("crash: TypeError: x")).toBe("TypeError: x");
+});
 
 test("a difference says what came, went and changed, and the way to it", () => {
   const diff = diffOf(

@@ -4,7 +4,7 @@ import type { VisibleRow } from "../../data/tree-model.ts";
 import type { TreeRow } from "../../data/types.ts";
 import { hrefOf } from "../../shell/route.ts";
 import { Chip, State } from "../../ui/chip.tsx";
-import { bytes, count, duration, nameOf, rate, titleOf } from "../../ui/format.ts";
+import { briefly, bytes, count, duration, nameOf, rate, titleOf } from "../../ui/format.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Sparkline } from "../../ui/sparkline.tsx";
 
@@ -166,10 +166,6 @@ function NameCell({ item, flashes, onToggle }: NameProps) {
 /** A slot is called by its process's role: `decode-1`. */
 const showsRole = ({ kind, path, role }: TreeRow, name: string): boolean =>
   kind === "process" ? !titleOf(path).startsWith(role) : role !== name;
-
-/** The row says itself which process it was. */
-const briefly = (crash: string): string =>
-  crash.replace(/^crash: /, "").replace(/^ProcessDied: process "[^"]*" \(pid \d+\): /, "");
 
 const marks: Readonly<Record<TreeRow["kind"], readonly [shape: string, says: string]>> = {
   supervisor: ["M3 3h8v8H3z", "supervisor"],
