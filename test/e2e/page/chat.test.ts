@@ -156,6 +156,7 @@ describeWith(browserLack, "the chat", () => {
     await page.reload();
     expect(await said(page)).toContain("supervised actor system");
     await page.getByRole("button", { name: "New chat" }).click();
+    await page.getByText("Ask the cluster something").waitFor();
     expect(await page.locator(".said").count()).toBe(0);
   }, 90_000);
 
