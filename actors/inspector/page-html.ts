@@ -44,6 +44,9 @@ export function pageFor(parts: () => Promise<PageParts>, config: PageConfig): Pa
 const wantsPage = (headers: Headers): boolean =>
   (headers.get("accept") ?? "").includes("text/html");
 
+/** Once in a process's life: 20 ms for a twentieth less to fetch. */
+const ZIP = { library: "libdeflate", level: 10 } as const;
+
 function readyOf({ script, style }: PageParts, config: string): Ready {
   const page = { script: inScript(script), style };
   const plain = new TextEncoder().encode(pageHtml(page, config));
@@ -51,7 +54,7 @@ function readyOf({ script, style }: PageParts, config: string): Ready {
     ...pageHeaders([hashOf(page.script)], [hashOf(page.style)]),
     vary: "accept, accept-encoding",
   };
-  return { plain, zipped: Bun.gzipSync(plain), headers };
+  return { plain, zipped: Bun.gzipSync(plain, ZIP), headers };
 }
 
 /** The text must not end its own element; the escaped form means the same in it. */
