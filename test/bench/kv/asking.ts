@@ -49,7 +49,7 @@ export async function ask(
     const lines = (text + decoder.decode(bytes, { stream: true })).split("\n");
     text = lines.pop() ?? "";
     for (const line of lines) {
-      if (line.includes('"error"')) throw new Error(line);
+      if (line.includes('"error":')) throw new Error(line);
       const found = /"cached_tokens":(\d+)/.exec(line)?.[1];
       if (found !== undefined) cached = Number(found);
       if (!line.includes('"text"')) continue;

@@ -53,7 +53,7 @@ async function stream(url: string, prompt: string, tokens: number): Promise<stri
   });
   if (response.status !== 200) return `${response.status}`;
   const body = await response.text();
-  return body.includes('"error"') || !body.trimEnd().endsWith("data: [DONE]") ? body : "whole";
+  return body.includes('"error":') || !body.trimEnd().endsWith("data: [DONE]") ? body : "whole";
 }
 
 const mocker = ["--engine", "mocker", "--model-name", "m", "--speedup-ratio", "4"];

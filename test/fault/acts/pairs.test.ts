@@ -17,7 +17,7 @@ test("pairs are replaced one by one under load, and new ones have the adapters",
     });
     const body = await response.text();
     const whole = response.status === 200 && body.trimEnd().endsWith("data: [DONE]");
-    ends.push(whole && !body.includes('"error"') ? "whole" : `${response.status} ${body}`);
+    ends.push(whole && !body.includes('"error":') ? "whole" : `${response.status} ${body}`);
   };
   const clients = Array.from({ length: 6 }, async (_, client) => {
     for (let i = 0; going; i++) await ask(client % 2 ? "m" : "style", `${client} ${i} ${prompt}`);
