@@ -165,7 +165,7 @@ function frontendBoot(source: BootSource): FrontendBoot {
 }
 
 /** Texts of clients are for whoever sits at this machine, unless it was said otherwise. */
-const showsContent = ({ content, host }: Settings["inspector"]): boolean =>
+export const showsContent = ({ content, host }: Settings["inspector"]): boolean =>
   content === "always" || (content === "loopback" && isLoopbackHost(host));
 
 const routerBoot = (source: BootSource): RouterBoot => ({

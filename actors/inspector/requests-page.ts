@@ -2,6 +2,7 @@
 import type { InspectMessage } from "../../proto/index.ts";
 import type { Ref } from "../../runtime/kernel/ref.ts";
 import { ANSWER_DEADLINE_MS, type Door } from "./door/door.ts";
+import { pageWithoutContent } from "./without-content.ts";
 
 /** A row as its frontend wrote it. */
 export type RequestRow = { readonly id: string; readonly started_ms: number };
@@ -38,5 +39,7 @@ export async function requestPageOf(
 ): Promise<string | undefined> {
   const ask = { kind: "get_request", id, follow: true } as const;
   const { found, json } = await door.system.ask(ref, ask, deadline);
-  return found ? json : undefined;
+  if (!found) return undefined;
+  if (door.options.shows_content !== false) return json;
+  return JSON.stringify(pageWithoutContent(JSON.parse(json)));
 }

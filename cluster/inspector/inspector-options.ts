@@ -5,9 +5,13 @@ import {
   pageFor,
 } from "../../actors/inspector/inspector.ts";
 import { httpOrigin } from "../../runtime/url-host.ts";
+import { showsContent } from "../child-boots.ts";
 import type { Settings } from "../settings/settings.ts";
 
-type Rest = Omit<InspectorDoorOptions, keyof Settings["inspector"] | "about" | "page">;
+type Rest = Omit<
+  InspectorDoorOptions,
+  keyof Settings["inspector"] | "about" | "page" | "shows_content"
+>;
 
 type About = { readonly version: string; readonly page?: () => Promise<PageParts> };
 
@@ -25,6 +29,7 @@ export function inspectorOptions(
   return {
     ...door,
     ...rest,
+    shows_content: showsContent(inspector),
     about: { version, namespace, machine, openai: () => openai },
     ...(page && { page: pageFor(page, { mode: "inspector", inspector: null }) }),
   };

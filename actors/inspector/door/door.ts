@@ -20,6 +20,8 @@ export type InspectorDoorOptions = {
   readonly allow_hosts?: readonly string[];
   /** The inspector actors of all processes that are there now, the root's own first. */
   readonly processes: () => readonly Ref<InspectMessage>[];
+  /** False: texts of clients and of answers are not to be seen here. */
+  readonly shows_content?: boolean;
   /** Where the status routes are, if not at `/health` and `/live`. */
   readonly health_path?: string;
   readonly live_path?: string;

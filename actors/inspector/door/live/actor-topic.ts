@@ -1,6 +1,7 @@
 /** Topic `actor`: what one actor has handled, message by message, as long as a page watches it. */
 import type { ActorEntry } from "../../../../proto/index.ts";
 import { formatAddress } from "../../../../runtime/kernel/ref.ts";
+import { withoutContent } from "../../without-content.ts";
 import { type ActorFound, askActor } from "../actor-of.ts";
 import { type Door, type Place, placeOf } from "../door.ts";
 import type { Topic, TopicSource } from "./topic.ts";
@@ -44,7 +45,7 @@ class ActorSource implements TopicSource {
     const full = isNew || (entries[0] !== undefined && entries[0].seq <= this.#after);
     if (full) this.#entries = [];
     this.#after = entries.at(-1)?.seq ?? this.#after;
-    const shown = entries.map(shownEntry);
+    const shown = entries.map((entry) => shownEntry(entry, this.#door));
     this.#entries = [...this.#entries, ...shown].slice(-ENTRIES_KEPT);
     return this.#changed(full, stateOf(found), shown, dropped);
   }
@@ -88,15 +89,16 @@ const stateOf = ({ page }: ActorFound): string => {
 };
 
 /** As pages get it: JSON texts as what they say. */
-export function shownEntry(entry: ActorEntry): object {
+export function shownEntry(entry: ActorEntry, { options }: Pick<Door, "options">): object {
   const { from = null, trace_id, message, before, after, crashed, ...rest } = entry;
+  const said: unknown = JSON.parse(message);
   return {
     ...rest,
     waited_ms: inMicroseconds(entry.waited_ms),
     took_ms: inMicroseconds(entry.took_ms),
     from,
     ...(trace_id === undefined ? {} : { trace_id }),
-    message: JSON.parse(message),
+    message: options.shows_content === false ? withoutContent(said) : said,
     before: JSON.parse(before),
     after: JSON.parse(after),
     ...(crashed === undefined ? {} : { crashed }),

@@ -47,7 +47,13 @@ async function actor({ params }: Call, door: Door): Promise<Response> {
       monitors: page.monitors,
       watchers: page.watchers,
     },
-    ...{ dead_letters, crashes, recorded, dropped, entries: entries.map(shownEntry) },
+    ...{
+      dead_letters,
+      crashes,
+      recorded,
+      dropped,
+      entries: entries.map((entry) => shownEntry(entry, door)),
+    },
   });
 }
 
