@@ -84,6 +84,22 @@ export class ActLog {
     this.version++;
   }
 
+  /** These are away for good: an act that added them need not be taken back for them. */
+  retired(workers: readonly string[]): void {
+    for (const entry of this.#entries) {
+      const { undo, act } = entry;
+      if (undo?.kind !== "retire") continue;
+      const left = undo.workers.filter((worker) => !workers.includes(worker));
+      if (left.length === undo.workers.length) continue;
+      // What is being taken back just now stands in the log as such.
+      if (left.length === 0 && act.undone_by !== undefined) continue;
+      const rest: Command | undefined = left.length === 0 ? undefined : { ...undo, workers: left };
+      entry.undo = rest;
+      entry.act = { ...act, undo: rest === undefined ? null : askedFor(rest) };
+      this.version++;
+    }
+  }
+
   #find(id: string): Entry | undefined {
     return this.#entries.find(({ act }) => act.id === id);
   }

@@ -160,7 +160,7 @@ async function retire(
   { workers }: Extract<Command, { kind: "retire" }>,
   id: string,
   door: Door,
-  { pools }: ActsOptions,
+  { pools, log }: ActsOptions,
 ): Promise<Outcome> {
   const all = pools();
   // By name: each look for a pool of another machine gives another ref.
@@ -181,6 +181,7 @@ async function retire(
   );
   const retired = answers.flatMap((each) => each.retired);
   const failed = answers.flatMap((each) => each.failed);
+  log.retired(retired.map(({ worker }) => worker));
   const [machine = ""] = byPool.keys();
   const undo = byPool.size === 1 ? undoRetire(retired, machine) : undefined;
   const rows = retired.map(({ worker, finished, unfinished }) => {

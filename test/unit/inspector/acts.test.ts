@@ -88,6 +88,25 @@ test("an act is under way, then done or failed; it is taken back once", () => {
   expect(log.undoing("2")).toEqual({ refused: "act 2 (kill root/x) cannot be taken back" });
 });
 
+test("workers that are away for good are left out of what takes their adding back", () => {
+  const log = new ActLog(() => 0);
+  const added: Command = { kind: "retire", workers: ["worker-2", "worker-3"] };
+  const { id } = log.begin(control("suspend"), "127.0.0.1");
+  log.end(id, { undo: added });
+  log.retired(["worker-2", "worker-9"]);
+  const left = { kind: "retire", workers: ["worker-3"] } as const;
+  expect(log.undoing(id)).toEqual({ command: left });
+  expect(log.all()[0]?.undo?.path).toBe("/api/workers/worker-3");
+  // Taken back just now, by the act that tells of it.
+  log.undone(id, "…");
+  log.retired(["worker-3"]);
+  expect(log.all()[0]).toMatchObject({ undone_by: "…", undo: { path: "/api/workers/worker-3" } });
+  log.undone(id, undefined);
+  log.retired(["worker-3"]);
+  expect(log.all()[0]?.undo).toBeNull();
+  expect(log.undoing(id)).toEqual({ refused: "act 1 (suspend root/x) cannot be taken back" });
+});
+
 test("the last 200 are kept, newest first", () => {
   const log = new ActLog(() => 0);
   const versions = new Set<number>();
