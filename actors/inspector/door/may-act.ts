@@ -23,6 +23,15 @@ export function mayAct(request: Request, rules: ActingRules | undefined): Refusa
   return { status: 401, error };
 }
 
+/** For requests whose Authorization is an API key. */
+export const TOKEN_HEADER = "x-inspector-token";
+
+/** Who may have answers made over the inspector's port: where others reach it, who has the token. */
+export function mayGenerate(request: Request, rules: ActingRules | undefined): boolean {
+  if (request.method === "GET" || rules?.token === undefined) return true;
+  return sameText(request.headers.get(TOKEN_HEADER) ?? "", rules.token);
+}
+
 const BEARER = /^bearer +(\S+)$/i;
 
 function hasToken(request: Request, token: string): boolean {

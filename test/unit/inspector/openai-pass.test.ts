@@ -165,3 +165,30 @@ test("another site's page cannot generate here, and a machine without a frontend
   expect((await fetch(`${dead.url}/v1/models`)).status).toBe(502);
   expect(dead.system.snapshot("/door")).toMatchObject({ passing: 0 });
 });
+
+test("where others reach the inspector, answers need its token, and the API key goes along", async () => {
+  const openai = () => `http://127.0.0.1:${upstream.port}`;
+  await using open = await startDoorSystem({
+    host: "0.0.0.0",
+    acting: { read_only: false, token: "secret" },
+    about: { version: "1", namespace: "n", machine: "m", openai },
+  });
+  const post = (headers: Record<string, string>) =>
+    fetch(`${open.url}/v1/completions`, { method: "POST", headers, body: "{}" });
+  for (const headers of [
+    {},
+    { "x-inspector-token": "wrong" },
+    { authorization: "Bearer secret" },
+  ]) {
+    const before = seen.length;
+    const refused = await post(headers as Record<string, string>);
+    expect(refused.status).toBe(403);
+    expect(await refused.json()).toMatchObject({ error: { code: "inspector_token_needed" } });
+    expect(seen.length).toBe(before);
+  }
+  const taken = await post({ "x-inspector-token": "secret", authorization: "Bearer key" });
+  expect(taken.status).toBe(201);
+  expect(seen.at(-1)?.headers["authorization"]).toBe("Bearer key");
+  expect(seen.at(-1)?.headers["x-inspector-token"]).toBeUndefined();
+  expect((await fetch(`${open.url}/v1/models`)).status).toBe(201);
+});

@@ -4,7 +4,9 @@
  */
 import type { Clock } from "../../../../runtime/capabilities.ts";
 import { errorText } from "../../../../runtime/error-text.ts";
+import { isLoopbackHost } from "../../allowed-host.ts";
 import type { Call, Door } from "../door.ts";
+import { mayGenerate, TOKEN_HEADER } from "../may-act.ts";
 import type { Handler, Route } from "../route.ts";
 
 /** Under way at once, over all pages. */
@@ -18,6 +20,7 @@ const BODY_MS = 60_000;
 const keptBack = new Set([
   ...["host", "connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade"],
   ...["transfer-encoding", "content-length", "accept-encoding", "origin", "referer", "cookie"],
+  TOKEN_HEADER,
 ]);
 const keptBackOfAnswers = new Set([
   ...["connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding"],
@@ -27,6 +30,17 @@ const keptBackOfAnswers = new Set([
 type Body = ArrayBuffer | ReadableStream<Uint8Array> | null;
 
 const pass: Handler = async (call, door) => {
+  // Where others reach the inspector, the OpenAI port may be this machine's alone all the same.
+  const isOurs = isLoopbackHost(door.options.host);
+  if (!isOurs && !mayGenerate(call.request, door.options.acting)) {
+    const how = `give it as ${TOKEN_HEADER}, open the page by the link that was printed with it`;
+    return refused(
+      `answers need the token that the cluster printed after its ready line: ${how}, or ask the ` +
+        "OpenAI port itself",
+      403,
+      "inspector_token_needed",
+    );
+  }
   const origin = door.options.about?.openai() ?? null;
   if (origin === null) {
     return refused("this machine has no frontend; ask the inspector of one that has", 503);
@@ -121,8 +135,9 @@ function through(body: ReadableStream<Uint8Array>, ended: () => void): ReadableS
 }
 
 /** As the frontend writes it. */
-function refused(message: string, status: number): Response {
-  const error = { message, type: "server_error", param: null, code: "no_frontend" };
+function refused(message: string, status: number, code = "no_frontend"): Response {
+  const type = status === 403 ? "permission_error" : "server_error";
+  const error = { message, type, param: null, code };
   return Response.json({ error }, { status });
 }
 

@@ -18,6 +18,8 @@ export type Ask = {
   readonly body: object;
   /** "": none. */
   readonly api_key: string;
+  /** The inspector's, where others reach it. */
+  readonly token?: string;
   /** Called with each state of the answer, the last one included. */
   readonly shown: (answer: Answer) => void;
   readonly stopped: AbortSignal;
@@ -153,8 +155,11 @@ class ChatRun {
   }
 
   get #authorization(): Record<string, string> {
-    const { api_key } = this.#ask;
-    return api_key === "" ? {} : { authorization: `Bearer ${api_key}` };
+    const { api_key, token = "" } = this.#ask;
+    return {
+      ...(api_key === "" ? {} : { authorization: `Bearer ${api_key}` }),
+      ...(token === "" ? {} : { "x-inspector-token": token }),
+    };
   }
 
   #show(answer: Answer): void {

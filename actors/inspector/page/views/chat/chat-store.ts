@@ -7,6 +7,7 @@ import type { Plan } from "../../act/plan.ts";
 import { config } from "../../data/config.ts";
 import { getJson } from "../../data/http.ts";
 import { Store } from "../../data/store.ts";
+import { token } from "../../data/token.ts";
 import type { TreeRow } from "../../data/types.ts";
 import type { Answer } from "./answer.ts";
 import { askChat, type ChatWorld } from "./chat-client.ts";
@@ -160,7 +161,8 @@ function start(said: readonly Said[], settings: ChatSettings): boolean {
     void askWorkers();
   };
   const { api_key } = chat.value;
-  void askChat(world, { body: request.body, api_key, shown, stopped: stopping.signal }).then(() => {
+  const ask = { body: request.body, api_key, token: token.value, shown, stopped: stopping.signal };
+  void askChat(world, ask).then(() => {
     set({ busy: false });
     keep();
   });
