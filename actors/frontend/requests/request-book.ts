@@ -1,6 +1,6 @@
 /**
- * The requests of one door: all that are live, and the last ones that have ended. Whoever looks at
- * them comes through the inspector of the process.
+ * The requests of one door: all that are live, and the last ones that have ended; of many quick
+ * ones some. Whoever looks at them comes through the inspector of the process.
  */
 import type { Clock } from "../../../runtime/capabilities.ts";
 import { isSampled, type Telemetry } from "../../../runtime/observe/telemetry.ts";
@@ -33,6 +33,14 @@ const OLDEST_MOST = 200;
 /** How often the router is asked for its reasons: so many at once, then one each so long. */
 const EXPLAINED_AT_ONCE = 32;
 const EXPLAINED_EACH_MS = 50;
+/**
+ * Of ordinary requests so many stay at once after their end, then one each so long: what outlives
+ * its request costs the collector of garbage more than the request's own account does.
+ */
+const KEPT_AT_ONCE = ENDED_MOST;
+const KEPT_EACH_MS = 20;
+/** A request that took longer is no ordinary one. */
+const SLOW_MS = 1_000;
 
 export class RequestBook {
   readonly #options: BookOptions;
@@ -41,8 +49,8 @@ export class RequestBook {
   readonly #ended: (RequestEntry | undefined)[] = [];
   #next = 0;
   #bytes = 0;
-  #spared = EXPLAINED_AT_ONCE;
-  #spared_ms = 0;
+  readonly #explained = new Budget(EXPLAINED_AT_ONCE, EXPLAINED_EACH_MS);
+  readonly #kept = new Budget(KEPT_AT_ONCE, KEPT_EACH_MS);
 
   constructor(options: BookOptions) {
     this.#options = options;
@@ -57,14 +65,17 @@ export class RequestBook {
     const ended = (entry: RequestEntry) => this.#keep(entry);
     const parts = { stages, ended, may_follow, telemetry };
     const entry = new RequestEntry(clock, arrival, endpoint, parts);
-    entry.explains = this.#mayExplain(arrival.arrived_ms);
+    // The router is asked why it chooses as it does, which costs something.
+    entry.explains = this.#explained.take(arrival.arrived_ms);
+    entry.stays = this.#kept.take(arrival.arrived_ms);
     this.#live.set(arrival.id, entry);
     return entry;
   }
 
   /** Small ones may be looked at. */
   bodyOf(entry: RequestEntry, value: object, bytes: number): void {
-    if (this.#options.shows_content && bytes <= BODY_MOST) entry.body = { value, bytes };
+    if (this.#options.shows_content && entry.stays && bytes <= BODY_MOST)
+      entry.body = { value, bytes };
   }
 
   get live(): number {
@@ -97,18 +108,6 @@ export class RequestBook {
     return pageOf(entry, at, origin());
   }
 
-  /** True: the router may be asked why it chooses as it does, which costs something. */
-  #mayExplain(now_ms: number): boolean {
-    const earned = Math.floor((now_ms - this.#spared_ms) / EXPLAINED_EACH_MS);
-    if (earned > 0) {
-      this.#spared = Math.min(EXPLAINED_AT_ONCE, this.#spared + earned);
-      this.#spared_ms = now_ms;
-    }
-    if (this.#spared === 0) return false;
-    this.#spared -= 1;
-    return true;
-  }
-
   #find(is: (arrival: Arrival) => boolean): RequestEntry | undefined {
     for (const entry of this.#live.values()) if (is(entry.arrival)) return entry;
     return this.#ended.find((entry) => entry !== undefined && is(entry.arrival));
@@ -118,6 +117,7 @@ export class RequestBook {
     this.#export(entry);
     // A second request of the same id has its own entry.
     if (this.#live.get(entry.arrival.id) === entry) this.#live.take(entry.arrival.id);
+    if (!entry.stays && isOrdinary(entry)) return;
     this.#drop(this.#next);
     this.#ended[this.#next] = entry;
     this.#bytes += entryBytes(entry);
@@ -139,6 +139,36 @@ export class RequestBook {
     this.#bytes -= entryBytes(entry);
     this.#ended[at] = undefined;
   }
+}
+
+/** So many at once, then one each so long. */
+class Budget {
+  readonly #most: number;
+  readonly #each_ms: number;
+  #left: number;
+  #since_ms = 0;
+
+  constructor(most: number, each_ms: number) {
+    this.#most = most;
+    this.#each_ms = each_ms;
+    this.#left = most;
+  }
+
+  take(now_ms: number): boolean {
+    const earned = Math.floor((now_ms - this.#since_ms) / this.#each_ms);
+    if (earned > 0) {
+      this.#left = Math.min(this.#most, this.#left + earned);
+      this.#since_ms = now_ms;
+    }
+    if (this.#left === 0) return false;
+    this.#left -= 1;
+    return true;
+  }
+}
+
+function isOrdinary({ state, migrations, resumes, arrival, ended_ms }: RequestEntry): boolean {
+  const is_quick = ended_ms - arrival.arrived_ms < SLOW_MS;
+  return state === "done" && migrations === 0 && resumes === 0 && is_quick;
 }
 
 /** Its client gave it this id. */

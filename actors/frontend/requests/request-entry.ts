@@ -69,6 +69,8 @@ export class RequestEntry implements Stages, Account {
   text: KeptText | undefined;
   /** The router is asked for its reasons. */
   explains = false;
+  /** It is shown for a while after its end, whatever it comes to. */
+  stays = false;
   /** Its meter tells it its end. */
   metered = false;
   /** Called once at the end, before the entry lets go of what only a live request needs. */

@@ -69,10 +69,23 @@ test("a request without progress is stuck: after its own pace, or by the length 
   expect(book.rows()[0]).toMatchObject({ stuck: false, state: "cancelled" });
 });
 
-test("the last 200 are kept, and fewer where they are large; live ones are never dropped", () => {
+test("of many quick requests some stay, and all that failed", () => {
   const { book, begin } = bookOf();
+  for (let i = 0; i < 400; i++) begin(`${i}`).finished(usage);
+  begin("wrong").failed(500, "why");
+  const ids = book.rows().map(({ id }) => id);
+  expect(ids).toHaveLength(200);
+  expect(ids).toContain("wrong");
+  expect([ids.includes("199"), ids.includes("200")]).toEqual([true, false]);
+});
+
+test("the last 200 are kept, and fewer where they are large; live ones are never dropped", async () => {
+  const { book, clock, begin } = bookOf();
   begin("live");
-  for (let i = 0; i < 500; i++) begin(`${i}`).finished(usage);
+  for (let i = 0; i < 500; i++) {
+    begin(`${i}`).finished(usage);
+    await clock.advance(20);
+  }
   expect(book.rows()).toHaveLength(201);
   expect(book.page("300", false)?.id).toBe("300");
   expect(book.page("299", false)).toBeUndefined();
@@ -83,6 +96,7 @@ test("the last 200 are kept, and fewer where they are large; live ones are never
     entry.tokens(1, 0);
     for (let choice = 0; choice < 4; choice++) entry.said(choice, "x".repeat(32_000));
     entry.finished(usage);
+    await clock.advance(20);
   }
   const kept = book.rows().length - 1;
   expect([kept > 10, kept < 60]).toEqual([true, true]);
