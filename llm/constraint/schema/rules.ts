@@ -122,10 +122,14 @@ export class CharSetError extends Error {
   }
 }
 
+const MARK_CHARS: CharSet = [[1, 1]];
+
 /**
  * Undefined for the empty set: no text fits. In xgrammar 0.1.27 a class may hold characters beyond
  * ASCII only as `[^…]`, where they are all in it; single ones are written as texts. Classes that
- * leave out a few of them (`.` leaves out U+2028) are read as if they did not.
+ * leave out a few of them (`.` leaves out U+2028) are read as if they did not. Such wide classes
+ * leave out U+0001, with which marks of counted strings begin (`counted.ts`): a text that may hold
+ * it would be taken for such a string.
  * Throws CharSetError.
  */
 export function oneOf(set: CharSet): Expression | undefined {
@@ -134,8 +138,7 @@ export function oneOf(set: CharSet): Expression | undefined {
   const beyond = intersection(set, BEYOND_ASCII);
   const ascii = intersection(set, ASCII);
   if (countOf(without(BEYOND_ASCII, beyond)) <= FEW_CHARS) {
-    const left_out = without(ASCII, ascii);
-    return left_out.length === 0 ? '([^\\u0000] | "\\u0000")' : `[^${rangesOf(left_out)}]`;
+    return `[^${rangesOf(without(ASCII, without(ascii, MARK_CHARS)))}]`;
   }
   if (countOf(beyond) > MAX_LISTED_CHARS) throw new CharSetError();
   const choices = ascii.length === 0 ? [] : [`[${rangesOf(ascii)}]`];

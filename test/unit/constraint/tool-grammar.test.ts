@@ -129,3 +129,19 @@ describe("in free text a call is one of the tools' or none", () => {
     }, 30_000);
   }
 });
+
+test("free text beside strings of a limited length is not counted", async () => {
+  const label = { type: "object", properties: { short: { type: "string", maxLength: 1 } } };
+  const properties = { label, city: { type: "string" } };
+  const parameters = { type: "object", properties, required: ["city"] };
+  const book = new RuleBook();
+  const tools = [{ name: "f", parameters, strict: true }];
+  const root = callsExpression(toolFamily("qwen3_coder")!, { tools, many: false }, book);
+  const grammar = await TextGrammar.of(book.text(root));
+  const call = (city: string) =>
+    `<tool_call>\n<function=f>\n<parameter=city>\n${city}\n</parameter>\n</function>\n</tool_call>`;
+  for (const city of ["Oslo", 'S"', 'a "quoted" town', '""']) {
+    expect([city, await grammar.accepts(call(city))]).toEqual([city, true]);
+  }
+  expect(await grammar.accepts(call("\u0001"))).toBe(false);
+});
