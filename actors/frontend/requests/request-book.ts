@@ -2,6 +2,7 @@
  * The requests of one door: all that are live, and the last ones that have ended; of many quick
  * ones some. Whoever looks at them comes through the inspector of the process.
  */
+import { Allowance, type AllowanceOptions } from "../../../runtime/allowance.ts";
 import type { Clock } from "../../../runtime/capabilities.ts";
 import { isSampled, type Telemetry } from "../../../runtime/observe/telemetry.ts";
 import { SlotMap } from "../../../runtime/slot-map.ts";
@@ -31,14 +32,12 @@ const BODY_MOST = 16 * 1024;
 const LIVE_MOST = 1_000;
 const OLDEST_MOST = 200;
 /** How often the router is asked for its reasons: so many at once, then one each so long. */
-const EXPLAINED_AT_ONCE = 32;
-const EXPLAINED_EACH_MS = 50;
+const EXPLAINED: AllowanceOptions = { at_once: 32, each_ms: 50 };
 /**
  * Of ordinary requests so many stay at once after their end, then one each so long: what outlives
  * its request costs the collector of garbage more than the request's own account does.
  */
-const KEPT_AT_ONCE = ENDED_MOST;
-const KEPT_EACH_MS = 20;
+const KEPT: AllowanceOptions = { at_once: ENDED_MOST, each_ms: 20 };
 /** A request that took longer is no ordinary one. */
 const SLOW_MS = 1_000;
 
@@ -49,11 +48,13 @@ export class RequestBook {
   readonly #ended: (RequestEntry | undefined)[] = [];
   #next = 0;
   #bytes = 0;
-  readonly #explained = new Budget(EXPLAINED_AT_ONCE, EXPLAINED_EACH_MS);
-  readonly #kept = new Budget(KEPT_AT_ONCE, KEPT_EACH_MS);
+  readonly #explained: Allowance;
+  readonly #kept: Allowance;
 
   constructor(options: BookOptions) {
     this.#options = options;
+    this.#explained = new Allowance(options.clock, EXPLAINED);
+    this.#kept = new Allowance(options.clock, KEPT);
   }
 
   begin(
@@ -66,8 +67,8 @@ export class RequestBook {
     const parts = { stages, ended, may_follow, telemetry };
     const entry = new RequestEntry(clock, arrival, endpoint, parts);
     // The router is asked why it chooses as it does, which costs something.
-    entry.explains = this.#explained.take(arrival.arrived_ms);
-    entry.stays = this.#kept.take(arrival.arrived_ms);
+    entry.explains = this.#explained.take();
+    entry.stays = this.#kept.take();
     this.#live.set(arrival.id, entry);
     return entry;
   }
@@ -138,31 +139,6 @@ export class RequestBook {
     if (entry === undefined) return;
     this.#bytes -= entryBytes(entry);
     this.#ended[at] = undefined;
-  }
-}
-
-/** So many at once, then one each so long. */
-class Budget {
-  readonly #most: number;
-  readonly #each_ms: number;
-  #left: number;
-  #since_ms = 0;
-
-  constructor(most: number, each_ms: number) {
-    this.#most = most;
-    this.#each_ms = each_ms;
-    this.#left = most;
-  }
-
-  take(now_ms: number): boolean {
-    const earned = Math.floor((now_ms - this.#since_ms) / this.#each_ms);
-    if (earned > 0) {
-      this.#left = Math.min(this.#most, this.#left + earned);
-      this.#since_ms = now_ms;
-    }
-    if (this.#left === 0) return false;
-    this.#left -= 1;
-    return true;
   }
 }
 
