@@ -1,25 +1,8 @@
 /** A line of the tree as `bun run top` keeps it, out of what the inspector says. Pure. */
+import type { LoadSums, PageRow } from "../../actors/inspector/inspector.ts";
 
-export type Row = {
-  readonly id: string;
-  readonly path: string;
-  readonly kind: string;
-  readonly role: string;
-  readonly pid: number;
-  readonly state: string;
-  readonly restarts: number;
-  readonly mailbox: number;
-  readonly oldest_ms: number;
-  readonly handled: number;
-  /** Messages a second. */
-  readonly rate: number;
-  readonly ms_per_message: number;
-  readonly resident_bytes: number;
-  readonly children: readonly string[];
-  /** Children that the inspector did not list. */
-  readonly more: number;
-  readonly last_crash: string;
-};
+/** What was not said is 0 or "". */
+export type Row = Required<Omit<PageRow, "node">>;
 
 const numberIn = (from: Readonly<Record<string, unknown>>, name: string): number => {
   const value = from[name];
@@ -87,16 +70,7 @@ export function withRates(before: Rows, now: Rows, elapsed_ms: number): Rows {
 }
 
 /** The whole cluster's load in one line; null: not known. */
-export type Totals = {
-  readonly requests_per_s: number;
-  readonly tokens_per_s: number;
-  readonly ttft_p50_ms: number | null;
-  readonly ttft_p99_ms: number | null;
-  readonly itl_p50_ms: number | null;
-  readonly itl_p99_ms: number | null;
-  readonly running: number;
-  readonly waiting: number;
-};
+export type Totals = Omit<LoadSums, "cached_share">;
 
 /** Out of a LoadPoint. */
 export function readTotals(point: unknown): Totals | undefined {

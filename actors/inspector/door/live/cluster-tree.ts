@@ -19,9 +19,11 @@ export type PageRow = {
   readonly mailbox: number;
   readonly oldest_ms: number;
   readonly handled: number;
+  /** Messages a second. */
   readonly rate: number;
   readonly ms_per_message: number;
   readonly children: readonly string[];
+  /** Children that are not listed. */
   readonly more: number;
   readonly last_crash?: string;
   /** Of process nodes, and of the root's own top. */

@@ -1,7 +1,8 @@
 /** Acting: a plan is shown, confirmed once, done, and told. */
+
+import type { Act } from "../../acts/act-log.ts";
 import { getJson, HttpError, post, send } from "../data/http.ts";
 import { Store } from "../data/store.ts";
-import type { Act } from "../data/types.ts";
 import { toast } from "../ui/toast.tsx";
 import type { Plan, PlanInput } from "./plan.ts";
 

@@ -1,4 +1,5 @@
 /** What the inspector's routes and its live feed say of actors, as JSON. */
+import type { Act } from "../../acts/act-log.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "DELETE";
 
@@ -87,21 +88,6 @@ export type ActorPage = {
   readonly dead_letters?: readonly DeadLetter[];
   readonly crashes?: readonly Crash[];
   readonly entries?: readonly Entry[];
-};
-
-export type Undo = { readonly method: string; readonly path: string; readonly body: Json };
-
-/** Something that a person did to the cluster. */
-export type Act = {
-  readonly id: string;
-  readonly at_ms: number;
-  readonly who: string;
-  readonly what: string;
-  readonly target: string;
-  readonly done: boolean;
-  readonly error?: string;
-  readonly undo: Undo | null;
-  readonly undone_by?: string;
 };
 
 export type Topic = "tree" | "actor" | "requests" | "request" | "load" | "kv" | "acts";

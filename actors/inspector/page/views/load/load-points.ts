@@ -1,27 +1,10 @@
 /** The last hour of a cluster's load: points of `/api/load`, live ones behind them; pure. */
+import type { LoadSums as Said, WorkerLoadPoint } from "../../../load/load-point.ts";
 
-export type LoadSums = {
-  readonly requests_per_s?: number;
-  readonly tokens_per_s?: number;
-  readonly ttft_p50_ms?: number | null;
-  readonly ttft_p99_ms?: number | null;
-  readonly itl_p50_ms?: number | null;
-  readonly itl_p99_ms?: number | null;
-  readonly running?: number;
-  readonly waiting?: number;
-  readonly cached_share?: number | null;
-};
+/** A figure that is missing leaves a gap in its chart. */
+export type LoadSums = Partial<Said>;
 
-export type WorkerLoad = {
-  readonly model: string;
-  readonly role: string;
-  readonly tokens_per_s?: number;
-  readonly running?: number;
-  readonly waiting?: number;
-  readonly kv_used?: number;
-  readonly kv_total?: number;
-  readonly cached_share?: number | null;
-};
+export type WorkerLoad = Pick<WorkerLoadPoint, "model" | "role"> & Partial<WorkerLoadPoint>;
 
 export type LoadPoint = {
   readonly at_ms: number;

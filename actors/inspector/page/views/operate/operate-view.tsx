@@ -1,5 +1,6 @@
 /** Acting on the cluster as a whole: workers, router, faults, its configuration, and the log. */
 import { useEffect, useState } from "preact/hooks";
+import type { Act } from "../../../acts/act-log.ts";
 import { acts, confirmAct, readActs, undoAct } from "../../act/act.ts";
 import { actionsFor, workerOf } from "../../act/actions.ts";
 import { TokenField } from "../../act/dialog.tsx";
@@ -7,7 +8,7 @@ import { useFrames, useWants } from "../../data/feed.ts";
 import { getJson, getText } from "../../data/http.ts";
 import { me, showsActs } from "../../data/me.ts";
 import { useTree } from "../../data/tree.ts";
-import type { Act, ActsFrame, TreeRow } from "../../data/types.ts";
+import type { ActsFrame, TreeRow } from "../../data/types.ts";
 import { useStore } from "../../data/use-store.ts";
 import { hrefOf } from "../../shell/route.ts";
 import { Button, CopyButton } from "../../ui/button.tsx";
