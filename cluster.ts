@@ -18,15 +18,16 @@ import { RecordError } from "./runtime/observe/record/record-error.ts";
 import type { Telemetry } from "./runtime/observe/telemetry.ts";
 import { AssetsError, assetsFolder, defaultCacheFolder } from "./runtime/real/assets.ts";
 import { realCapabilities } from "./runtime/real/capabilities.ts";
-import { coresEnvironment } from "./runtime/real/cpu-quota.ts";
 import { HeldLines, realLog, type WriteLine } from "./runtime/real/log.ts";
+import { coresEnvironment, usableCores } from "./runtime/real/machine/cpu-quota.ts";
+import { freeMemory } from "./runtime/real/machine/free-memory.ts";
 import { otelSettings, otelWarnings } from "./runtime/real/otel/otel-settings.ts";
 import { webPage } from "./runtime/real/page/web-page.ts";
 import { readText } from "./runtime/real/read-text.ts";
 import { newRunFolder, RunFolderError, removeRunFolder } from "./runtime/real/run-folder.ts";
 import { onChildStop, onStopSignal } from "./runtime/real/signals.ts";
 import { dataFolder, realStore } from "./runtime/real/stores.ts";
-import { bar, statusLine } from "./runtime/real/terminal.ts";
+import { statusLine, statusLog } from "./runtime/real/terminal.ts";
 import { niceCompilerThreads } from "./runtime/real/threads/compiler-threads.ts";
 import { httpOrigin } from "./runtime/url-host.ts";
 
@@ -56,7 +57,7 @@ async function child(boot: Boot): Promise<void> {
           boot.role,
           realLog(boot.log_level, log_fields),
         ),
-        ...(boot.role === "frontend"
+        ...(boot.role === "frontend" || boot.role === "planner"
           ? { store: realStore(boot, log_fields.node ?? "", process.env) }
           : {}),
       }),
@@ -66,6 +67,7 @@ async function child(boot: Boot): Promise<void> {
       serveGrpc: async (options) =>
         (await import("./runtime/real/grpc/server.ts")).serveGrpc(options),
       page: webPage(boot.assets_folder, pageEntry),
+      freeMemory,
       openBus: async (...where) => (await planes()).realBus(process.env)(...where),
       openRedis: async (...where) => (await planes()).realRedis(process.env)(...where),
     });
@@ -90,6 +92,8 @@ async function runRole(boot: Boot, world: ChildWorld): Promise<void> {
       return runChild(boot, (await import("./cluster/roles/worker-role.ts")).workerRole, world);
     case "kv":
       return runChild(boot, (await import("./cluster/roles/kv-role.ts")).kvRole, world);
+    case "planner":
+      return runChild(boot, (await import("./cluster/roles/planner-role.ts")).plannerRole, world);
     case "router":
       return runChild(boot, (await import("./cluster/roles/router-role.ts")).routerRole, world);
     case "frontend":
@@ -99,7 +103,7 @@ async function runRole(boot: Boot, world: ChildWorld): Promise<void> {
 
 async function root(): Promise<void> {
   niceCompilerThreads();
-  const line = statusLine();
+  let line = statusLine();
   const lines = new HeldLines();
   let run_folder = "";
   try {
@@ -112,6 +116,7 @@ async function root(): Promise<void> {
     const { settings } = command;
     for (const each of [...command.warnings, ...otelWarnings(process.env)]) warn(each);
     if (settings.log_level === "debug") lines.release();
+    line ??= progressLog(settings.log_level);
     const cache_folder = resolve(settings.cache_dir || defaultCacheFolder());
     const assets_folder = (await assetsFolder(cache_folder)) ?? "";
     const folder = await newRunFolder();
@@ -121,7 +126,7 @@ async function root(): Promise<void> {
     let running: Root | undefined;
     let aborting = false;
     const leave = (code: number): never => {
-      line.clear();
+      line?.clear();
       removeRunFolder(run_folder);
       process.exit(code);
     };
@@ -148,6 +153,7 @@ async function root(): Promise<void> {
         ? join(assets_folder, "models/troupe-tiny.gguf")
         : join(import.meta.dir, "deploy/models/tiny/troupe-tiny.gguf"),
       version,
+      cores: usableCores(),
       page: webPage(assets_folder, pageEntry),
       host_name: hostname(),
       openPlanes: async (...where) => (await planes()).realPlanes(process.env)(...where),
@@ -155,14 +161,13 @@ async function root(): Promise<void> {
         console.error(`root: ${why}`);
         process.exit(code);
       },
-      status: (text, fraction) =>
-        line.show(fraction === undefined ? text : `${bar(fraction)} ${text}`),
+      status: (text, fraction) => line?.show(text, fraction),
       passLine: (text) => {
-        line.clear();
+        line?.clear();
         lines.write(`${text}\n`);
       },
     });
-    line.clear();
+    line?.clear();
     lines.release();
     console.log(readyLine(running, settings));
     const { inspector_token } = running;
@@ -171,12 +176,21 @@ async function root(): Promise<void> {
     console.error(`${FATAL_PREFIX}${why}`);
     leave(1);
   } catch (error) {
-    line.clear();
+    line?.clear();
     removeRunFolder(run_folder);
     const known = knownErrors.some((kind) => error instanceof kind);
     console.error(`${FATAL_PREFIX}${known ? lineOf(error) : ((error as Error)?.stack ?? error)}`);
     process.exit(known ? 2 : 1);
   }
+}
+
+/** Not held: who waits for a start wants to read it before its end. */
+function progressLog(level: Settings["log_level"]) {
+  const log = realLog(level, { node: "root" });
+  return statusLog(
+    (text) => log.log("info", text),
+    () => performance.now(),
+  );
 }
 
 function readyLine(root: Root, { role, frontend }: Settings): string {
@@ -197,7 +211,7 @@ function warn(text: string): void {
   console.error(`${FATAL_PREFIX}warning: ${text}`);
 }
 
-/** The root's capabilities, and where this cluster keeps what the API stores. */
+/** The root's capabilities, what it may take, and where this cluster keeps what the API stores. */
 function rootParts(settings: Settings, run_folder: string, write_log: WriteLine) {
   const { planes, namespace, data_dir, frontend, log_level } = settings;
   const data_folder = resolve(dataFolder(data_dir, frontend.port, run_folder));
@@ -205,6 +219,7 @@ function rootParts(settings: Settings, run_folder: string, write_log: WriteLine)
   const log_fields = { node: "root" };
   return {
     data_folder,
+    freeMemory,
     capabilities: realCapabilities({ log_level, log_fields, write_log, store }),
   };
 }

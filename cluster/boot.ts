@@ -2,8 +2,10 @@
  * The boot record that the root gives a child process: one JSON text in the environment. The child
  * is another copy of this program, so both ends are the same version.
  */
+import type { EngineFit } from "../actors/engine/engine-kind.ts";
 import type { FrontendSettings } from "../actors/frontend/flags.ts";
 import type { KvSettings } from "../actors/kv/flags.ts";
+import type { PlannerSettings } from "../actors/planner/flags.ts";
 import type { KeepSettings } from "../actors/worker/flags.ts";
 import type { WorkerRole } from "../proto/index.ts";
 import type { LogLevel } from "../runtime/capabilities.ts";
@@ -45,11 +47,15 @@ export type WorkerBoot = Common & {
   readonly taints: Readonly<Record<string, readonly string[]>>;
   /** A checked GGUF, or a folder with a tokenizer. */
   readonly model_path: string;
+  /** A checked GGUF that guesses for it; undefined: none does. */
+  readonly draft_path: string | undefined;
   readonly model_name: string;
   /** Replaces the model's own template: a file's path or the name of a built-in one. */
   readonly chat_template: { readonly file?: string; readonly name?: string } | undefined;
   /** Workers that share this machine's free memory. */
   readonly sharers: number;
+  /** What this machine's memory holds of the model; undefined: it does not depend on it. */
+  readonly fit: EngineFit | undefined;
   readonly keep: KeepSettings;
   /** Its machine has a keeper of blocks. */
   readonly tiers: boolean;
@@ -83,13 +89,23 @@ export type KvBoot = Common & {
   readonly models: number;
 };
 
-export type Boot = WorkerBoot | FrontendBoot | RouterBoot | KvBoot;
+export type PlannerBoot = Common & {
+  readonly role: "planner";
+  readonly planner: PlannerSettings;
+  /** Where its journal is, where no Redis has it. */
+  readonly data_folder: string;
+};
+
+export type Boot = WorkerBoot | FrontendBoot | RouterBoot | KvBoot | PlannerBoot;
 
 /** Progress that a frontend tells once it can answer for every model that there is. */
 export const SERVING_STAGE = "serving";
 
 /** Prefix of a child's reason why it cannot start; the root shows the same text. */
 export const FATAL_PREFIX = "troupe: ";
+
+/** Of clusters that nobody gave another one. */
+export const DEFAULT_NAMESPACE = "troupe";
 
 export const BOOT_VARIABLE = "TROUPE_BOOT";
 

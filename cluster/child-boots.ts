@@ -1,7 +1,7 @@
 /** The child processes that a root starts, with the boot record of each. Pure. */
 import { isLoopbackHost } from "../actors/inspector/inspector.ts";
 import type { WorkerRole } from "../proto/index.ts";
-import type { Boot, FrontendBoot, KvBoot, RouterBoot, WorkerBoot } from "./boot.ts";
+import type { Boot, FrontendBoot, KvBoot, PlannerBoot, RouterBoot, WorkerBoot } from "./boot.ts";
 import type { FoundModel } from "./found-models.ts";
 import type { Machine } from "./machine.ts";
 import { recordOf } from "./recording/recording.ts";
@@ -44,12 +44,12 @@ export type WorkerChild = ChildBoot & { readonly boot: WorkerBoot };
 export const isWorkerChild = (child: ChildBoot): child is WorkerChild =>
   child.boot.role === "worker";
 
-/** Blocks' keeper, workers, routers, frontends, as far as the machine's role has them. */
+/** Blocks' keeper, workers, routers, planner, frontends, as far as the machine's role has them. */
 export function childBoots(
   source: BootSource,
   models: readonly FoundModel[],
 ): readonly ChildBoot[] {
-  const { role, frontends, routers } = source.settings;
+  const { role, frontends, routers, planner } = source.settings;
   const { prefix } = source.machine;
   const several = (count: number, name: string, boot: () => Boot): ChildBoot[] =>
     Array.from({ length: count }, (_, i) => {
@@ -73,12 +73,13 @@ export function childBoots(
     // Its memory is read by nobody, but the system has to find as much.
     weight_bytes: source.settings.kv.host_bytes,
   };
-  const alone = role === "router" ? Math.max(1, routers) : routers;
+  const alone = role === "router" ? Math.max(1, routers) : role === "planner" ? 0 : routers;
   const serving = role === "all" || role === "frontend" ? frontends : 0;
   return [
     ...(keeps ? [kv] : []),
     ...workers,
-    ...several(hasWorkers(role) && role !== "all" ? 0 : alone, "router", () => routerBoot(source)),
+    ...several(!hasWorkers(role) || role === "all" ? alone : 0, "router", () => routerBoot(source)),
+    ...(planner === undefined ? [] : several(1, "planner", () => plannerBoot(source, planner))),
     ...several(serving, "frontend", () => frontendBoot(source)),
   ];
 }
@@ -143,9 +144,10 @@ function workerBoot(
     labels: marksByWorker(settings.worker_labels, workers, machine.prefix),
     taints: marksByWorker(settings.worker_taints, workers, machine.prefix),
     model_path: model.path,
+    draft_path: model.draft_path,
     model_name: model.name,
     chat_template: templateFor(settings.chat_templates, model.name),
-    ...{ sharers, keep },
+    ...{ sharers, keep, fit: model.fit },
     tiers: settings.kv.host_bytes > 0,
   };
 }
@@ -182,6 +184,15 @@ const kvBoot = (source: BootSource, models: number): KvBoot => ({
     disk_dir: kvFolder(source),
   },
   models,
+});
+
+const plannerBoot = (
+  source: BootSource,
+  planner: NonNullable<Settings["planner"]>,
+): PlannerBoot => ({
+  ...commonBoot(source),
+  role: "planner",
+  ...{ planner, data_folder: source.data_folder },
 });
 
 /** Names of one model's workers of a role, by process; a process is named after its first. */

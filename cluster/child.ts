@@ -16,6 +16,7 @@ import {
   FAULT_NAME,
   frontendPaths,
   kvPaths,
+  plannerPaths,
   routerPaths,
   workerPaths,
 } from "../supervisors/paths.ts";
@@ -39,6 +40,8 @@ export type ChildWorld = {
   readonly openRedis?: OpenRedis;
   /** A simulation's: its machines have memory of their own. */
   readonly block_memory?: MemoryDoor;
+  /** Bytes that this process may still take; absent in a simulation. */
+  readonly freeMemory?: () => number | undefined;
   /** Loads a gRPC server, for a frontend that has one. */
   readonly serveGrpc?: ServeGrpc;
   /** The page that a frontend shows to browsers. */
@@ -54,6 +57,7 @@ const pathsOf = {
   frontend: frontendPaths,
   router: routerPaths,
   kv: kvPaths,
+  planner: plannerPaths,
 } as const;
 
 /** Time that a child may be silent while it starts. */
@@ -102,6 +106,7 @@ export async function runChild<Own extends Boot>(
     planes: planeStates(bus, discovery),
     ...{ bus, openRedis: world.openRedis },
     block_memory: world.block_memory,
+    freeMemory: world.freeMemory,
     page: world.page,
   };
   const spec = await role.tree(boot, parts);

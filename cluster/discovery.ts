@@ -5,6 +5,8 @@
  *     discovery (rest_for_one)
  *     ├── client      keeps our keys, follows prefixes
  *     └── directory   the last known set
+ *
+ * Long because each kind of key has its readers here, over one known set.
  */
 import type { KeeperEntry } from "../actors/kv/kv.ts";
 import type { WorkersChange } from "../actors/router/router.ts";
@@ -53,6 +55,10 @@ export const keys = {
   exit: (worker: string) => `exits/${worker}`,
   /** Pools of workers, one a machine that has some. */
   pool: (root: string) => `pools/${root}`,
+  /** Planners, one a model, which decides how many workers that has; others wait for the name. */
+  planner: (model: string) => `planners/${model}`,
+  /** Models whose planner starts a worker, or would as somebody asks; the value: ms until then. */
+  first: (model: string) => `first-workers/${model}`,
   /** What a root was told of the routers' weights; the value is a RouterWeights. */
   weights: (root: string) => `router-weights/${root}`,
 } as const;
@@ -67,7 +73,7 @@ export const keepersAndWorkers = [...keepersToo, keys.worker("")];
 /** Followed by a root: what it starts and stops, what its inspector shows and changes. */
 export const rootFollows = [
   ...[keys.process(""), keys.door(""), keys.loop(""), keys.worker(""), keys.router("")],
-  ...[keys.pool(""), keys.weights("")],
+  ...[keys.pool(""), keys.weights(""), keys.planner("")],
 ];
 const HOLD_DEADLINE_MS = 10_000;
 
@@ -182,10 +188,20 @@ export class Discovery {
     return entry?.owner && refOf<M>(this.#system, entry.owner);
   }
 
+  /** Rises with each owner that a key gets; 0: nobody has it. */
+  epoch(prefix: string, name: string): number {
+    return this.#known.get(prefix)?.get(prefix + name)?.epoch ?? 0;
+  }
+
   /** The keeper of a machine's blocks now; undefined: there is none, or it is being restarted. */
   kvKeeper(root: string): Ref<KvKeeperMessage> | undefined {
-    const entry = this.#known.get(keys.kv(""))?.get(keys.kv(root));
-    return entry?.owner && refOf<KvKeeperMessage>(this.#system, entry.owner);
+    return this.owner<KvKeeperMessage>(keys.kv(""), root);
+  }
+
+  /** Undefined: no planner says that a worker of the model is on its way. */
+  firstWorkerMs(model: string): number | undefined {
+    const entry = this.#known.get(keys.first(""))?.get(keys.first(model));
+    return entry && Number(new TextDecoder().decode(entry.value));
   }
 
   /**

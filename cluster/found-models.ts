@@ -4,6 +4,7 @@ import {
   type AdapterKeeperOptions,
   type KeptAdapter,
 } from "../actors/adapters/adapters.ts";
+import type { EngineFit, MemoryWishes } from "../actors/engine/engine-kind.ts";
 import { engineKind } from "../actors/engine/engines.ts";
 import {
   type CheckedModel,
@@ -12,64 +13,108 @@ import {
   type ModelWorld,
   resolveModel,
   resolveTokenizer,
-  sizeText,
 } from "../actors/model/model.ts";
 import { contextLength, kvBytesPerToken } from "../llm/model/kv-bytes.ts";
+import { sizeText } from "../runtime/size-text.ts";
 import type { ChildSpec } from "../runtime/supervision/child-spec.ts";
-import type { ModelSetting } from "./settings/model-settings.ts";
+import { draftFor, type ModelSetting } from "./settings/model-settings.ts";
 import type { Settings } from "./settings/settings.ts";
 import { SettingsError } from "./settings/settings-error.ts";
+import { totalOf } from "./settings/worker-counts.ts";
+import { type FitWish, fitModels } from "./settings/workers/fit-memory.ts";
 import { weightBytes } from "./start-budget.ts";
 
 export type FoundModel = {
   readonly name: string;
   readonly path: string;
+  /** Of its draft model; undefined: it has none. */
+  readonly draft_path?: string;
   /** Bytes that its engines have to read before they can answer. */
   readonly weight_bytes: number;
   /** Keys and values of one context of full length; 0: not known. */
   readonly context_bytes: number;
+  /** Absent: its engines take no memory that depends on it. */
+  readonly fit?: EngineFit;
 };
 
 export type Finding = {
   readonly world: ModelWorld;
   readonly bundled_model: string;
+  /** Bytes that this machine's processes may still take; undefined: not known. */
+  readonly freeMemory: (() => number | undefined) | undefined;
   /** Status for a person; one line. */
   readonly status: (text: string, fraction?: number) => void;
 };
 
 /** Rejects with ModelError. */
 export async function findModels(
-  { engine, models }: Settings,
-  { world, bundled_model, status }: Finding,
+  { engine, models, draft_models, workers }: Settings,
+  { world, bundled_model, freeMemory, status }: Finding,
 ): Promise<FoundModel[]> {
-  const { reads_weights } = engineKind(engine.name);
-  const resolve = reads_weights ? resolveModel : resolveTokenizer;
+  const kind = engineKind(engine.name);
+  const resolve = kind.reads_weights ? resolveModel : resolveTokenizer;
+  const wishes = kind.memory?.(engine.own, engine.common);
   const found: FoundModel[] = [];
+  const fits: (FitWish & { readonly own_token_bytes: number })[] = [];
+  const told: ModelWorld = {
+    ...world,
+    onProgress: (progress) => status(...progressText(progress)),
+  };
   for (const setting of models) {
-    const resolved = await resolve(
-      { ...world, onProgress: (progress) => status(...progressText(progress)) },
-      setting.source === "" ? bundled_model : setting.source,
-    );
+    const resolved = await resolve(told, setting.source === "" ? bundled_model : setting.source);
     if (resolved.kind === "refused") throw resolved.error;
     const { path } = resolved.model;
-    const weight_bytes = reads_weights ? weightBytes(resolved.model) : 0;
-    const name = servedName(setting, path);
-    const { context_length } = engine.common;
-    const context_bytes = reads_weights ? contextBytes(resolved.model, context_length) : 0;
-    found.push({ name, path, weight_bytes, context_bytes });
+    const draft = await draftOf(told, draftFor(draft_models, setting.name));
+    const read = [resolved.model, ...(draft === undefined ? [] : [draft])];
+    const weight_bytes = kind.reads_weights
+      ? read.reduce((sum, model) => sum + weightBytes(model), 0)
+      : 0;
+    const guesses = draft === undefined ? {} : { draft_path: draft.path };
+    found.push({
+      ...{ name: servedName(setting, path), path, ...guesses, weight_bytes, context_bytes: 0 },
+    });
+    if (wishes === undefined) continue;
+    const count = totalOf(workers);
+    fits.push({ ...fitWish(read, wishes), workers: count, weight_bytes });
   }
-  return found;
+  return fitted(found, fits, { free_bytes: freeMemory?.(), asked: engine.common.context_length });
 }
 
-/** The engine's own default where the setting is 0. */
-const CONTEXT_MOST = 8_192;
+/** Of a model, and behind it what is computed beside it. */
+function fitWish(read: readonly CheckedModel[], { number_bytes, ...wishes }: MemoryWishes) {
+  const headers = read.flatMap((model) => (model.kind === "file" ? [model.header] : []));
+  const [own] = headers;
+  return {
+    ...wishes,
+    trained: own === undefined ? 0 : contextLength(own),
+    token_bytes: headers.reduce((sum, each) => sum + kvBytesPerToken(each, number_bytes), 0),
+    own_token_bytes: own === undefined ? 0 : kvBytesPerToken(own, number_bytes),
+  };
+}
 
-function contextBytes(model: CheckedModel, context_length: number): number {
-  if (model.kind !== "file") return 0;
-  const { header } = model;
-  const trained = contextLength(header) || CONTEXT_MOST;
-  const tokens = context_length > 0 ? context_length : Math.min(CONTEXT_MOST, trained);
-  return kvBytesPerToken(header) * tokens;
+/** `asked`: the context's length; 0: nobody said it. */
+function fitted(
+  found: readonly FoundModel[],
+  wishes: readonly (FitWish & { readonly own_token_bytes: number })[],
+  { free_bytes, asked }: { readonly free_bytes: number | undefined; readonly asked: number },
+): FoundModel[] {
+  const fits = fitModels(wishes, free_bytes);
+  return found.map((model, i) => {
+    const [fit, wish] = [fits[i], wishes[i]];
+    if (fit === undefined || wish === undefined) return model;
+    const context_bytes = wish.own_token_bytes * (asked || fit.context_length);
+    return { ...model, fit, context_bytes };
+  });
+}
+
+async function draftOf(
+  world: ModelWorld,
+  source: string | undefined,
+): Promise<CheckedModel | undefined> {
+  if (source === undefined) return undefined;
+  const resolved = await resolveModel(world, source, "--draft-model");
+  if (resolved.kind === "refused") throw resolved.error;
+  return resolved.model;
 }
 
 /** `hf:org/repo:quant` → org/repo, `pypi:package` → package, a path → its file name's stem. */

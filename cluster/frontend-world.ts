@@ -46,19 +46,30 @@ const STORED_MAX = 1_000_000;
 /** Limit for /metrics, which needs no key; scrapers come every few seconds. */
 const metricsAllowance: AllowanceOptions = { at_once: 4, each_ms: 1_000 };
 
+function modelDirectory(
+  { settings }: FrontendBoot,
+  { capabilities: { clock, log } }: ActorSystem,
+  discovery: Discovery,
+): ModelDirectory {
+  return new ModelDirectory(
+    (card, blobs) => {
+      const model = buildServedModel(card, blobs, clock, settings);
+      log.log("info", parsersText(model));
+      return model;
+    },
+    (model) => discovery.firstWorkerMs(model) !== undefined,
+  );
+}
+
 export function frontendWorld(
   boot: FrontendBoot,
   system: ActorSystem,
   discovery: Discovery,
   { planes, serveGrpc, page }: Pick<RoleParts, "planes" | "serveGrpc" | "page">,
 ): FrontendTreeOptions {
-  const { clock, log } = system.capabilities;
+  const { clock } = system.capabilities;
   const { settings } = boot;
-  const models = new ModelDirectory((card, blobs) => {
-    const model = buildServedModel(card, blobs, clock, settings);
-    log.log("info", parsersText(model));
-    return model;
-  });
+  const models = modelDirectory(boot, system, discovery);
   // undefined while it restarts: whoever asks tries again.
   const own = () => system.lookup(frontendPaths.router) as Ref<RouterMessage> | undefined;
   const { desk, hosted } = nearestDesk(system, discovery);

@@ -67,15 +67,18 @@ export async function announce(
   key: string,
   self: Ref,
   wanted: () => boolean,
+  value = new Uint8Array(0),
 ): Promise<void> {
   try {
     discovery.deregister(key);
-    await discovery.register(key, new Uint8Array(0), self);
+    await discovery.register(key, value, self);
   } catch (error) {
     if (!wanted()) return;
     const { log, clock } = system.capabilities;
     log.log("debug", "a name is not registered yet", { key, error: String(error) });
-    clock.after(ANNOUNCE_AGAIN_MS, () => void announce(system, discovery, key, self, wanted));
+    clock.after(ANNOUNCE_AGAIN_MS, () => {
+      if (wanted()) void announce(system, discovery, key, self, wanted, value);
+    });
   }
 }
 
@@ -100,7 +103,7 @@ export function holdsName(
   return () => {
     const self = system.lookup(path);
     if (self === undefined || !wanted()) return letGo();
-    const [owner] = discovery.owners(prefix);
+    const owner = discovery.owner(prefix, name);
     if (owner !== undefined) return sameActor(owner, self) || letGo();
     if (asked === undefined || !sameActor(asked, self)) {
       asked = self;

@@ -58,6 +58,10 @@ export type RootWorld = {
   readonly assets_folder: string;
   readonly bundled_model: string;
   readonly version: string;
+  /** Processors that this process may use. */
+  readonly cores: number;
+  /** Bytes that processes of this machine may still take; absent in a simulation. */
+  readonly freeMemory?: () => number | undefined;
   /** The page for browsers. */
   readonly page?: () => Promise<PageParts>;
   /** With several machines: this one's name, and how NATS and Redis are reached. */
@@ -139,8 +143,9 @@ export async function startRoot(asked: Settings, given: RootWorld): Promise<Root
 
 function findingOf(world: RootWorld): Finding {
   const { clock, files, net, spawn } = world.capabilities;
-  const { env, cache_folder: cache_dir, bundled_model, status } = world;
-  return { world: { clock, files, net, spawn, env, cache_dir }, bundled_model, status };
+  const { env, cache_folder: cache_dir, bundled_model, freeMemory, status } = world;
+  const found = { clock, files, net, spawn, env, cache_dir };
+  return { world: found, bundled_model, freeMemory, status };
 }
 
 type Door = Ref<Drain>;
@@ -207,10 +212,16 @@ class RunningRoot implements Root {
     const source = this.#bootSource();
     const children = childBoots(source, models);
     const fleet = new Fleet(
-      { system, discovery: this.#discovery, children: this.#children, source, models },
+      {
+        ...{ system, discovery: this.#discovery, children: this.#children, source, models },
+        cores: this.#world.cores,
+      },
       children.filter(isWorkerChild),
     );
-    const keeps = models.length > 0 && this.#settings.kv.host_bytes > 0;
+    const has = {
+      kv: models.length > 0 && this.#settings.kv.host_bytes > 0,
+      planner: this.#settings.planner !== undefined,
+    };
     const more = [
       ...planeSpecs(this.#machine.planes?.bus, this.#discovery),
       ...this.#limits(),
@@ -218,7 +229,7 @@ class RunningRoot implements Root {
       ...(models.length > 0 ? [{ id: "pool", start: () => new WorkerPool(fleet) }] : []),
     ];
     const registry = registryOf(this.#machine);
-    const tree = rootTree(this.#door(fleet), this.#discovery.spec(), registry, more, keeps);
+    const tree = rootTree(this.#door(fleet), this.#discovery.spec(), registry, more, has);
     const top = await system.spawnReady(supervisor(tree), { name: "cluster", role: "cluster" });
     system.onDown(top, () => {
       if (!this.#stopping) this.#tellLost("the cluster's supervisor gave up");
@@ -230,7 +241,7 @@ class RunningRoot implements Root {
     if (models.length > 0) {
       await keepRegistered(system, this.#discovery, keys.pool(root), rootPaths.pool);
     }
-    this.#children.watch(keeps);
+    this.#children.watch(has);
     const serving = this.#everyFrontendServes();
     // Once more, as the inspector has its port only now: frontends link to it.
     await this.#startChildren(childBoots(this.#bootSource(), models));
@@ -250,6 +261,7 @@ class RunningRoot implements Root {
       // A port that people were told stays, also where any free one was asked for.
       port: () => this.inspector_port || settings.inspector.port,
       processes: () => this.#inspectors(),
+      plans: settings.planner !== undefined,
       planes: planeStates(machine.planes?.bus, discovery) ?? (() => []),
       listening: (host: string, inspector_port: number) => {
         this.inspector_host = host;

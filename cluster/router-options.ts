@@ -15,6 +15,7 @@ export function routerOptions(
 ): RouterOptions {
   return {
     mode: boot.router.mode,
+    first_worker_ms: (model) => discovery.firstWorkerMs(model),
     watch: (listener) => discovery.watchWorkers(listener),
     watchCrashes: (listener) =>
       discovery.watchExits((worker, crash) => {

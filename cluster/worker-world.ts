@@ -29,7 +29,7 @@ import {
 import { builtInTemplate, standFor, standText } from "../llm/template/built-in-templates.ts";
 import type { Tokenizer } from "../llm/tokens/tokenizer.ts";
 import type { AdapterMessage, ModelCapabilities, ModelHeads, Progress } from "../proto/index.ts";
-import type { Files } from "../runtime/capabilities.ts";
+import type { Files, Log } from "../runtime/capabilities.ts";
 import type { Ref } from "../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../runtime/kernel/system.ts";
 import { refOf } from "../runtime/remote/node.ts";
@@ -38,7 +38,7 @@ import { rootPaths } from "../supervisors/paths.ts";
 import type { WorkerBoot } from "./boot.ts";
 import { type Discovery, keys, workerRecordBytes } from "./discovery.ts";
 import type { RoleParts } from "./roles/role.ts";
-import { canaryBudget_ms, weightBytes } from "./start-budget.ts";
+import { canaryBudget_ms, startTimes, weightBytes } from "./start-budget.ts";
 
 const CANARY_TEXT = "Hello";
 const CANARY_TOKENS = 3;
@@ -61,13 +61,13 @@ function slowText(model: string, why: string): string {
 
 type WorkerParts = Pick<
   RoleParts,
-  "system" | "discovery" | "line" | "env" | "faults" | "block_memory"
+  "system" | "discovery" | "line" | "env" | "faults" | "block_memory" | "freeMemory"
 >;
 
 /** Reads the model's header; rejects with one line that says what is wrong with it. */
 export async function workerWorld(
   boot: WorkerBoot,
-  { system, discovery, line, env, faults, block_memory }: WorkerParts,
+  { system, discovery, line, env, faults, block_memory, freeMemory }: WorkerParts,
 ): Promise<WorkerOptions[]> {
   const { clock, files, log, net, spawn, threads } = system.capabilities;
   const world = { clock, files, net, spawn, env, cache_dir: boot.cache_folder };
@@ -80,26 +80,24 @@ export async function workerWorld(
   const facts = given === undefined ? own : withTemplate(own, given);
   if (given === undefined) await checkOwnTemplate(world, resolved.model, own);
   const tokenizer = tokenizerFromBlob(facts.blobs.get(facts.tokenizer_blob) ?? new Uint8Array(0));
-  if (boot.first && facts.slow_tokenizer !== undefined) {
-    const why = `tokenizer.json asks for ${facts.slow_tokenizer}`;
-    log.log("warn", slowText(boot.model_name, why));
-  }
-  if (boot.first && facts.template_blob === "") {
-    const stand = standFor(tokenFinder(tokenizer));
-    log.log("warn", standText(boot.model_name, stand), { template: stand.template.name });
-  }
+  if (boot.first) warnOf(facts, tokenizer, boot.model_name, log);
   const prompt = canaryPrompt(tokenizer, boot.model_name);
   const weight_bytes = kind.reads_weights ? weightBytes(resolved.model) : 0;
-  const { model_path, sharers, cache_folder, assets_folder, engine: settings } = boot;
+  const { model_path, draft_path, sharers, cache_folder, assets_folder, engine: settings } = boot;
   const open = kind.opener(settings.own, {
     ...{ settings: settings.common, model_path, facts, tokenizer, clock, files },
-    ...{ sharers, cache_folder, assets_folder, threads },
+    ...{ sharers, cache_folder, assets_folder, threads, draft_path, freeMemory, fit: boot.fit },
+    warn: (text) => log.log("warn", text),
     memory: block_memory && ((address, bytes) => block_memory.view(address, bytes)),
   });
   const count = boot.workers.length;
   const map = boot.tiers ? (block_memory?.map ?? (await nativeMapper(boot))) : undefined;
   const tiers = map ? { tiers: tiersOf(boot, system, discovery, resolved.model, map) } : {};
   const shared = count > 1 ? { shared: new SharedParts(clock, count) } : {};
+  const timed = kind.reads_weights ? boot.workers : [];
+  const times = new Map(
+    timed.map((name) => [name, startTimes(name, weight_bytes, () => clock.now_ms())]),
+  );
   return boot.workers.map((worker) => ({
     worker,
     role: boot.worker_role,
@@ -113,8 +111,12 @@ export async function workerWorld(
       return faults === undefined ? engine : new FaultyEngine(engine, faults);
     },
     describe: async (description) => {
-      // The build chosen for this machine; flags may choose another.
-      if (kind.reads_weights) log.log("info", `${worker} runs on ${description.build}`);
+      const { build, memory } = description;
+      if (memory !== undefined) {
+        // What was chosen for this machine; flags may choose another.
+        log.log("info", `${worker} runs on ${build}`);
+        log.log("info", `${worker} holds ${boot.model_name}: ${memory}`);
+      }
       return modelOf(boot, facts, description, clock.wall_ms());
     },
     canary: {
@@ -138,10 +140,22 @@ export async function workerWorld(
       ),
     // Only the first worker reports: thousands of workers would say the same.
     progress: (progress) => {
+      const took = times.get(worker)?.(progress.stage);
+      if (took !== undefined) log.log("info", took);
       if (worker !== boot.workers[0]) return;
       (line.ref as Ref<Progress>).tell({ kind: "progress", ...progress });
     },
   }));
+}
+
+/** Of what a model lacks, once for all of its workers. */
+function warnOf(facts: ModelFacts, tokenizer: Tokenizer, model: string, log: Log): void {
+  if (facts.slow_tokenizer !== undefined) {
+    log.log("warn", slowText(model, `tokenizer.json asks for ${facts.slow_tokenizer}`));
+  }
+  if (facts.template_blob !== "") return;
+  const stand = standFor(tokenFinder(tokenizer));
+  log.log("warn", standText(model, stand), { template: stand.template.name });
 }
 
 /** How a worker finds the keeper of its machine's blocks. */
@@ -153,7 +167,8 @@ function tiersOf(
   map: MapSegment,
 ): TierOptions {
   const { engine, model_name, cache_folder, workers, root_node } = boot;
-  const { reads_weights, block_format = NO_FORMAT } = engineKind(engine.name);
+  const kind = engineKind(engine.name);
+  const { reads_weights } = kind;
   const world = { files, spawn, cache_dir: cache_folder };
   return {
     keeper: () => discovery.kvKeeper(root_node),
@@ -161,7 +176,7 @@ function tiersOf(
     identity: async () => ({
       model: reads_weights ? await modelSum(world, model.path) : model_name,
       engine: engine.name,
-      ...block_format,
+      ...(kind.blockFormat?.(engine.own) ?? NO_FORMAT),
     }),
     pid: workers.length > 1 ? 0 : spawn.pid,
   };

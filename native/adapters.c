@@ -93,6 +93,7 @@ static void adapters_unload(struct tr_engine *e) {
     adapter->leaving = false;
     e->n_leaving--;
     cache_forget_salt(&e->cache, adapter->salt);
+    recent_clear(&e->recent); /* rare enough to forget the others as well */
     adapter_settle(e, adapter, TR_ADAPTER_EMPTY);
   }
 }

@@ -13,6 +13,8 @@ static void api_discard(struct tr_engine *e) {
   free(e->library_path);
   free(e->folder);
   free(e->model_path);
+  free(e->draft_path);
+  free(e->costs_folder);
   if (e->wake_read >= 0) close(e->wake_read);
   if (e->wake_write >= 0) close(e->wake_write);
   for (uint32_t i = 0; i < TR_MASK_LANES; i++) {
@@ -21,7 +23,10 @@ static void api_discard(struct tr_engine *e) {
     if (lane->write >= 0) close(lane->write);
     ring_free(&lane->wanted);
     ring_free(&lane->made);
+    free(lane->guess_masks);
+    free(lane->guess_walks);
   }
+  for (uint32_t i = 0; e->slots && i < e->n_slots; i++) free(e->slots[i].predicted);
   free(e->slots);
   free(e->seqs);
   free(e->waiting);
@@ -39,6 +44,7 @@ static void api_discard(struct tr_engine *e) {
   troupe_sem_free(&e->nudge);
   news_free(&e->cache.news);
   troupe_sem_free(&e->settled);
+  troupe_sem_free(&e->notices);
   for (uint32_t i = 0; i < TR_MAX_ADAPTERS; i++) {
     free(e->adapters[i].path);
     if (e->adapters_ready) troupe_sem_free(&e->adapters[i].settled);
@@ -47,6 +53,7 @@ static void api_discard(struct tr_engine *e) {
 }
 
 struct tr_engine *tr_open(const char *llama_library, const char *folder, const char *model,
+                          const char *draft_model, const char *costs_folder,
                           const int32_t *options) {
   struct tr_engine *e = calloc(1, sizeof *e);
   if (!e) return NULL;
@@ -54,6 +61,7 @@ struct tr_engine *tr_open(const char *llama_library, const char *folder, const c
   const int n_fds = sizeof fds / sizeof *fds;
   for (int i = 0; i < n_fds; i++) fds[i] = -1;
   int failed = troupe_sem_init(&e->settled) | troupe_sem_init(&e->nudge);
+  failed |= troupe_sem_init(&e->notices);
   for (int i = 0; i < n_fds; i += 2) failed |= pipe(fds + i);
   for (uint32_t i = 0; i < TR_MAX_ADAPTERS; i++) failed |= troupe_sem_init(&e->adapters[i].settled);
   e->adapters_ready = true;
@@ -66,11 +74,14 @@ struct tr_engine *tr_open(const char *llama_library, const char *folder, const c
   e->library_path = api_copy(llama_library);
   e->folder = api_copy(folder);
   e->model_path = api_copy(model);
+  e->draft_path = api_copy(draft_model);
+  e->costs_folder = api_copy(costs_folder);
   memcpy(e->options, options, sizeof e->options);
   e->state = e->outcome = TR_LOADING;
   for (int i = 0; i < n_fds && !failed; i++)
     failed = fcntl(fds[i], F_SETFL, O_NONBLOCK) | fcntl(fds[i], F_SETFD, FD_CLOEXEC);
-  if (failed || !e->library_path || !e->folder || !e->model_path ||
+  if (failed || !e->library_path || !e->folder || !e->model_path || !e->draft_path ||
+      !e->costs_folder ||
       pthread_create(&e->thread, NULL, engine_main, e) != 0) {
     api_discard(e);
     return NULL;
@@ -87,6 +98,12 @@ int32_t tr_state(struct tr_engine *e, int32_t *permille) {
 int32_t tr_message(struct tr_engine *e, char *to, int32_t size) {
   if (e->state == TR_LOADING || size <= 0) return 0;
   int32_t length = snprintf(to, (size_t)size, "%s", e->message);
+  return length < size ? length : size - 1;
+}
+
+int32_t tr_notice(struct tr_engine *e, char *to, int32_t size) {
+  if (size <= 0 || !troupe_sem_try(&e->notices)) return 0;
+  int32_t length = snprintf(to, (size_t)size, "%s", e->notice);
   return length < size ? length : size - 1;
 }
 
@@ -129,8 +146,19 @@ static void api_send(struct tr_engine *e, uint32_t command, int32_t slot) {
   troupe_sem_post(&e->nudge);
 }
 
+/* Without memory for them there are no guesses: the answer is the same. */
+static void api_keep_predicted(struct tr_engine *e, struct slot *slot, const int32_t *predicted) {
+  uint32_t n = e->speculates ? slot->request.n_predicted : 0;
+  if (n > e->context_length) n = e->context_length;
+  free(slot->predicted);
+  slot->predicted = n > 0 ? malloc(n * sizeof *predicted) : NULL;
+  slot->request.n_predicted = slot->predicted ? n : 0;
+  if (slot->predicted) memcpy(slot->predicted, predicted, n * sizeof *predicted);
+}
+
 int32_t tr_submit(struct tr_engine *e, const struct tr_request *request, const int32_t *tokens,
-                  const int32_t *stop, const int32_t *bias_tokens, const float *bias_values) {
+                  const int32_t *stop, const int32_t *bias_tokens, const float *bias_values,
+                  const int32_t *predicted) {
   int32_t refusal = api_refusal(e, tokens, request->n_tokens, request->max_tokens);
   if (refusal != TR_OK) return refusal;
   if (e->pools_only) return TR_ERR_NOT_SUPPORTED;
@@ -143,10 +171,13 @@ int32_t tr_submit(struct tr_engine *e, const struct tr_request *request, const i
     return TR_ERR_NOT_SUPPORTED;
   for (uint32_t i = 0; i < request->n_bias; i++)
     if ((uint32_t)bias_tokens[i] >= e->n_vocab) return TR_ERR_BAD_REQUEST;
+  for (uint32_t i = 0; i < request->n_predicted; i++)
+    if ((uint32_t)predicted[i] >= e->n_vocab) return TR_ERR_BAD_REQUEST;
   int32_t s = api_take_slot(e);
   if (s < 0) return TR_ERR_QUEUE_FULL;
   struct slot *slot = &e->slots[s];
   slot->request = *request;
+  api_keep_predicted(e, slot, predicted);
   slot->embed = false;
   slot->taken = true;
   slot->cancel_sent = false;

@@ -33,6 +33,7 @@ int32_t tr_bare(struct tr_engine *e, int32_t parallel, const int32_t *prompts,
   params.kv_unified = true;
   struct llama_context *context = e->api.llama_init_from_model(e->model, params);
   if (!context) return TR_ERR_ENGINE;
+  threads_attach(e, context);
   llama_batch batch = e->api.llama_batch_init(512, 0, 1);
   struct troupe_sampling sampling = {r->temperature,       r->top_k,
                                      r->top_p,             r->min_p,

@@ -84,14 +84,17 @@ static void push_end(struct tr_engine *e, int32_t s, uint32_t reason, int32_t st
   e->record[4] = (uint32_t)(stop_token + 1);
   e->record[5] = slot->request.n_prompt;
   e->record[6] = slot->cached > 0 ? (uint32_t)slot->cached : 0;
-  e->record[7] = 0;
+  e->record[7] = slot->drafts_right;
+  e->record[8] = slot->drafted - slot->drafts_right;
+  e->record[9] = 0;
   if (logits && slot->request.logprobs >= 0)
-    e->record[7] =
-        write_logprobs(e, &e->record[8], stop_token, slot->request.logprobs, logits);
+    e->record[9] =
+        write_logprobs(e, &e->record[10], stop_token, slot->request.logprobs, logits);
   slot->open = false;
   mask_forget(e, slot);
   publish_stats(e);
-  push_record(e, 8 + e->record[7]);
+  if (reason != TR_REASON_ERROR) recent_add(&e->recent, slot); /* the record gives the slot back */
+  push_record(e, 10 + e->record[9]);
 }
 
 static void push_finished(struct tr_engine *e, int32_t s, uint32_t reason, int32_t stop_token) {
@@ -154,6 +157,7 @@ static void push_vector(struct tr_engine *e, int32_t s, uint32_t index, const fl
 /* The sequence lets go of its cells; blocks it shared stay in the cache. */
 static void seq_release(struct tr_engine *e, struct seq *seq) {
   e->api.llama_memory_seq_rm(e->memory, seq->id, -1, -1);
+  drafter_forget(e, (uint32_t)(seq - e->seqs));
   for (uint32_t i = seq->n_shared; i > 0; i--) cache_unref(&e->cache, seq->blocks[i - 1]);
   cache_give_id(&e->cache, seq->id);
   e->slots[seq->slot].seq = -1;
@@ -284,6 +288,8 @@ static void admit_start(struct tr_engine *e, int32_t s, const int32_t *found, ui
   seq->n_past = matched * TR_BLOCK_SIZE;
   seq->order = ++e->admissions;
   seq->parked = false;
+  seq->drafted = 0;
+  memset(seq->drafts, 0, sizeof seq->drafts);
   slot->seq = (int32_t)i;
   e->n_live++;
   memcpy(seq->blocks, found, matched * sizeof *found);
@@ -360,37 +366,52 @@ static void batch_add(struct tr_engine *e, struct seq *seq, uint32_t n, bool all
     b->pos[k] = (int32_t)position;
     b->n_seq_id[k] = 1;
     b->seq_id[k][0] = seq->id;
-    b->logits[k] = all_outputs || position + 1 == slot->n;
+    b->logits[k] = all_outputs || position + 1 >= slot->n;
   }
-  if (seq->n_past + n == slot->n) seq->output = b->n_tokens - 1;
+  /* Behind its last known token are guesses alone. */
+  if (seq->n_past + n >= slot->n) seq->output = b->n_tokens - 1 - (int32_t)seq->drafted;
 }
 
 #include "adapters.c"
+static void seq_draw(struct tr_engine *e, struct seq *seq, float *logits);
+static int32_t seq_choose(struct tr_engine *e, struct seq *seq, float *logits, uint32_t index,
+                          bool guess);
+static bool is_end(const struct tr_engine *e, const struct slot *slot, int32_t token);
+#include "drafts/batch-cost.c"
+#include "drafts/prompt-share.c"
+#include "drafts/known-costs.c"
+#include "masks/guessed.c"
+#include "drafts/drafter-vocab.c"
+#include "drafts/drafter-load.c"
+#include "drafts/forced.c"
+#include "drafts/draft.c"
+#include "drafts/drafter-plan.c"
+#include "drafts/drafter.c"
 
 /* Tokens each sequence computes this step, into `e->share`; their sum. Who decodes goes first. */
 static uint32_t step_plan(struct tr_engine *e) {
-  uint32_t total = 0, prefill = 0;
+  uint32_t total = 0;
   for (uint32_t i = 0; i < e->max_seqs; i++) {
     const struct seq *seq = &e->seqs[i];
     bool decodes = has_turn(e, seq) && e->slots[seq->slot].n - seq->n_past == 1;
     e->share[i] = decodes;
     total += decodes;
   }
-  for (;;) {
+  struct prompt_room room = prompt_room(e, total);
+  for (bool first = true;; first = false) {
     struct seq *next = NULL;
-    uint32_t room = e->batch_tokens - total;
-    if (room > e->prefill_chunk - prefill) room = e->prefill_chunk - prefill;
-    for (uint32_t i = 0; room > 0 && i < e->max_seqs; i++) {
+    if (room.tokens > e->batch_tokens - total) room.tokens = e->batch_tokens - total;
+    for (uint32_t i = 0; room.tokens > 0 && i < e->max_seqs; i++) {
       struct seq *seq = &e->seqs[i];
       if (!has_turn(e, seq) || e->share[i] > 0) continue;
       if (seq->parked) continue; /* all of it is computed */
       if (!next || seq->order < next->order) next = seq;
     }
     if (!next) return total;
-    uint32_t n = e->slots[next->slot].n - next->n_past;
-    if (n > room) n = room;
+    uint32_t left = e->slots[next->slot].n - next->n_past;
+    uint32_t n = prompt_take(&room, next->n_past, left, first);
+    if (n == 0) return total;
     e->share[next - e->seqs] = n;
-    prefill += n;
     total += n;
   }
 }
@@ -405,12 +426,14 @@ static bool is_end(const struct tr_engine *e, const struct slot *slot, int32_t t
   return false;
 }
 
-/* Draws the next token of a sequence from its logits, and says so. */
-static void seq_draw(struct tr_engine *e, struct seq *seq, float *logits) {
-  int32_t s = seq->slot;
-  struct slot *slot = &e->slots[s];
+/*
+ * The token at `index` of its answer, from these logits; `guess`: they are another model's, and
+ * only the next token's mask may be there.
+ */
+static int32_t seq_choose(struct tr_engine *e, struct seq *seq, float *logits, uint32_t index,
+                          bool guess) {
+  struct slot *slot = &e->slots[seq->slot];
   const struct tr_request *r = &slot->request;
-  uint32_t index = slot->n - r->n_prompt;
   const int32_t *banned = e->ends;
   int32_t n_banned = 0;
   if (index < r->min_tokens) { /* the model's ends and the request's stops, side by side */
@@ -419,12 +442,25 @@ static void seq_draw(struct tr_engine *e, struct seq *seq, float *logits) {
   } else if (r->ignore_eos) {
     n_banned = (int32_t)e->n_ends;
   }
-  int32_t token =
-      r->mask_key == 0
-          ? troupe_sampler_sample(seq->sampler, e->scratch, logits, r->choice, index, banned,
-                                  n_banned)
-          : troupe_sampler_sample_allowed(seq->sampler, e->scratch, logits, r->choice, index,
-                                          banned, n_banned, slot_mask(e, slot, r->mask_key));
+  bool masked = guess ? slot->mask_state == MASK_READY && index == slot->n - r->n_prompt
+                      : r->mask_key != 0;
+  if (guess && !masked)
+    return troupe_sampler_guess(seq->sampler, e->scratch, logits, r->choice, index, banned,
+                                n_banned);
+  if (!masked)
+    return troupe_sampler_sample(seq->sampler, e->scratch, logits, r->choice, index, banned,
+                                 n_banned);
+  return troupe_sampler_sample_allowed(seq->sampler, e->scratch, logits, r->choice, index, banned,
+                                       n_banned, slot->mask);
+}
+
+/* Draws the next token of a sequence from its logits, and says so. */
+static void seq_draw(struct tr_engine *e, struct seq *seq, float *logits) {
+  int32_t s = seq->slot;
+  struct slot *slot = &e->slots[s];
+  const struct tr_request *r = &slot->request;
+  uint32_t index = slot->n - r->n_prompt;
+  int32_t token = seq_choose(e, seq, logits, index, false);
   /* Where a mask allows nothing but ends, or nothing at all, min_tokens cannot be kept. */
   bool may_end = index >= r->min_tokens || r->mask_key != 0;
   if (token < 0 || (may_end && is_end(e, slot, token))) {
@@ -524,7 +560,7 @@ static uint32_t step_plan_with_room(struct tr_engine *e) {
   for (;;) {
     uint32_t total = step_plan(e);
     enum room room = room_make(e, total);
-    if (room == ROOM_MADE) return total;
+    if (room == ROOM_MADE) return draft_plan(e, total);
     if (room == ROOM_COUNT_AGAIN) continue;
     step_failed(e, DECODE_NO_ROOM); /* cannot be, see the head of this file; but never spin */
     return 0;
@@ -533,15 +569,21 @@ static uint32_t step_plan_with_room(struct tr_engine *e) {
 
 static void step_generate(struct tr_engine *e) {
   pick_turn(e);
-  uint32_t total = step_plan_with_room(e), decoding = 0;
+  uint32_t total = step_plan_with_room(e), decoding = 0, drafted = 0;
+  double cells = 0; /* that tokens of prompts look back at */
+  bool goes_on = true; /* no prompt ends in this step */
   if (total == 0) return;
   e->batch.n_tokens = 0;
   for (uint32_t i = 0; i < e->max_seqs; i++) {
     e->seqs[i].output = -1;
     if (e->share[i] > 0) batch_add(e, &e->seqs[i], e->share[i], false);
-    if (e->share[i] == 1 && e->seqs[i].output >= 0) decoding++;
+    if (e->share[i] - e->seqs[i].drafted == 1 && e->seqs[i].output >= 0) decoding++;
+    else if (e->share[i] > 0) goes_on = goes_on && e->seqs[i].output < 0;
+    cells += e->share[i] > 1 ? (double)e->share[i] * (e->seqs[i].n_past + e->share[i] / 2) : 0;
+    if (e->share[i] > 0) drafted += e->seqs[i].drafted;
   }
-  count_pass(e, total - decoding, decoding > 0);
+  count_pass(e, total - drafted - decoding, decoding > 0);
+  double start = now_ms();
   int32_t code = step_decode(e, e->turn);
   if (code != 0) {
     step_not_done(e, code);
@@ -552,9 +594,14 @@ static void step_generate(struct tr_engine *e) {
   for (uint32_t i = 0; i < e->max_seqs; i++) {
     struct seq *seq = &e->seqs[i];
     if (e->share[i] == 0) continue;
-    seq->n_past += e->share[i];
-    if (seq->output >= 0) step_sample(e, seq);
+    seq->n_past += e->share[i] - seq->drafted;
+    if (seq->drafted > 0) draft_check(e, seq);
+    else if (seq->output >= 0) step_sample(e, seq);
   }
+  if (total == decoding + drafted) {
+    cost_saw(e, total, now_ms() - start);
+    cost_rest(e);
+  } else if (goes_on) prompt_saw(e, total - decoding - drafted, cells, decoding, now_ms() - start);
   if (e->n_wanted > 0) masks_ask(e);
   /* After the samples are out: bookkeeping must not delay the stream. */
   wake_for_news(e);
@@ -643,12 +690,13 @@ static void command_cancel(struct tr_engine *e, int32_t s) {
 static void take_commands(struct tr_engine *e) {
   uint32_t command[2];
   /* A command may make one record; the rest waits in its ring until JavaScript has read some. */
-  while (!e->closing && ring_room(&e->results, 8) && ring_pop(&e->commands, command, 2)) {
+  while (!e->closing && ring_room(&e->results, 10) && ring_pop(&e->commands, command, 2)) {
     int32_t s = (int32_t)command[1];
     struct slot *slot = &e->slots[s]; /* of a submit or a cancel */
     if (command[0] == COMMAND_CANCEL) command_cancel(e, s);
     if (command[0] == COMMAND_KV_LIST) cache_tell_all(&e->cache);
     if (command[0] == COMMAND_CLEAR) cache_clear(&e->cache);
+    if (command[0] == COMMAND_CLEAR) recent_clear(&e->recent);
     if (command[0] == COMMAND_ADAPTER_LOAD) adapter_load(e, command[1]);
     if (command[0] == COMMAND_ADAPTER_UNLOAD) adapter_leave(e, command[1]);
     if (command[0] == COMMAND_MASKS) masks_again(e, command[1]);
@@ -659,6 +707,8 @@ static void take_commands(struct tr_engine *e) {
     slot->began_ms = 0;
     slot->seq = -1;
     slot->open = true;
+    slot->drafted = slot->drafts_right = slot->predicted_at = 0;
+    slot->n_forced = slot->forced_at = slot->forced_asked = 0;
     slot->scored = slot->request.scores > 0 ? slot->request.scores - 1 : slot->request.n_prompt;
     slot->mask_state = MASK_NONE;
     if (slot->request.mask_key != 0) {
@@ -693,11 +743,12 @@ static void engine_loop(struct tr_engine *e) {
     wake_for_news(e);
     bool idle = e->n_live == 0 && e->n_waiting == 0;
     if (idle && e->moves->n == 0) {
+      cost_rest(e);
       publish_stats(e);
       if (!e->closing) ring_wait(&e->commands);
       continue;
     }
-    if (!ring_room(&e->results, idle ? TR_MAX_MOVED + 8 : results_a_step(e))) {
+    if (!ring_room(&e->results, idle ? TR_MAX_MOVED + 10 : results_a_step(e))) {
       /* JavaScript does not read: stop making tokens until it has read a record. */
       troupe_sem_wait(&e->results.freed);
       if (!e->closing) e->results.tail += e->results.words[e->results.tail & e->results.mask];
@@ -728,6 +779,7 @@ static void *engine_main(void *argument) {
     troupe_sem_post(&e->settled);
     engine_wake(e);
     engine_loop(e);
+    if (!e->failed) cost_rest(e);
     unload_all(e);
     e->outcome = e->failed ? TR_ERR_ENGINE : TR_ERR_CLOSED;
   } else {

@@ -17,13 +17,14 @@ export type ShimSource =
 
 const SYMBOLS = {
   tr_abi: { args: [], returns: "i32" },
-  tr_open: { args: ["ptr", "ptr", "ptr", "ptr"], returns: "ptr" },
+  tr_open: { args: ["ptr", "ptr", "ptr", "ptr", "ptr", "ptr"], returns: "ptr" },
   tr_state: { args: ["ptr", "ptr"], returns: "i32" },
   tr_message: { args: ["ptr", "ptr", "i32"], returns: "i32" },
+  tr_notice: { args: ["ptr", "ptr", "i32"], returns: "i32" },
   tr_numbers: { args: ["ptr", "ptr"], returns: "i32" },
   tr_stats: { args: ["ptr", "ptr"], returns: "i32" },
   tr_wake_fd: { args: ["ptr"], returns: "i32" },
-  tr_submit: { args: ["ptr", "ptr", "ptr", "ptr", "ptr", "ptr"], returns: "i32" },
+  tr_submit: { args: ["ptr", "ptr", "ptr", "ptr", "ptr", "ptr", "ptr"], returns: "i32" },
   tr_embed: { args: ["ptr", "i32", "ptr", "i32", "i32"], returns: "i32" },
   tr_cancel: { args: ["ptr", "i32"], returns: "i32" },
   tr_clear: { args: ["ptr"], returns: "i32" },
@@ -38,6 +39,8 @@ const SYMBOLS = {
   tr_mask_poll: { args: ["ptr", "i32", "ptr", "i32"], returns: "i32" },
   tr_mask_tokens: { args: ["ptr", "i32", "i32", "i32", "ptr"], returns: "i32" },
   tr_mask_put: { args: ["ptr", "i32", "i32", "i32", "ptr"], returns: "i32" },
+  tr_mask_put_forced: { args: ["ptr", "i32", "i32", "i32", "ptr", "i32"], returns: "i32" },
+  tr_mask_put_guess: { args: ["ptr", "i32", "i32", "i32", "ptr"], returns: "i32" },
   tr_blocks_out: { args: ["ptr", "i32", "ptr", "ptr", "ptr", "i32", "f64"], returns: "i32" },
   tr_blocks_in: { args: ["ptr", "i32", "ptr", "i32", "ptr", "ptr", "i32", "f64"], returns: "i32" },
   tr_close: { args: ["ptr"], returns: "i32" },
@@ -55,7 +58,7 @@ function openSymbols(source: ShimSource) {
 export type Shim = ReturnType<typeof openSymbols>;
 
 /** Version of troupe.h that this file is written for. */
-export const SHIM_ABI = 11;
+export const SHIM_ABI = 19;
 
 /** Codes, option indexes, record kinds and numbers: troupe.h, in its order. */
 export const TR = {
@@ -94,7 +97,10 @@ export const TR = {
   MAX_TOP: 20,
   MAX_STOP: 1056,
   MAX_BIAS: 4096,
-  MASK_WORDS: 3,
+  WANT_FROM_HERE: 0,
+  WANT_MASK: 1,
+  WANT_GUESSES: 2,
+  MASK_WORDS: 32,
   MASK_LANES: 2,
 } as const;
 
@@ -111,13 +117,38 @@ export type NativeOptions = {
   readonly prefill_chunk?: number;
   /** Layers on the GPU; -1: none. */
   readonly gpu_layers?: number;
+  /** Of the machine's memory that this process may take; default: what the system has free. */
   readonly memory_limit_mib?: number;
   readonly prefix_cache?: boolean;
   /** For tests: the library fails in this step. */
   readonly fail_at_step?: number;
   /** Engines that share this machine's free memory, this one included. */
   readonly sharers?: number;
+  /**
+   * Answers are guessed from what they and their prompts say, and by a draft model, where it pays;
+   * default: off.
+   */
+  readonly speculate?: (typeof SPECULATES)[number];
+  /** Of the cache's numbers; default: f16. */
+  readonly kv_type?: keyof typeof KV_TYPES;
+  /**
+   * Prompts are computed in parts that keep running answers to this from token to token; -1: by
+   * what steps cost.
+   */
+  readonly itl_target_ms?: number;
+  /** For tests: the draft model fails in this batch of its own. */
+  readonly draft_fail_at?: number;
+  /** Default: own. */
+  readonly weights?: "own" | "shared";
+  /** The context may be shorter where memory holds less. */
+  readonly context_is_wish?: boolean;
 };
+
+/** The last three are for tests: TR_OPT_SPECULATE of troupe.h. */
+const SPECULATES = ["off", "ngram", "always", "never", "model"] as const;
+
+/** As ggml numbers them; 0: the library's own choice. */
+export const KV_TYPES = { f16: 0, q8_0: 8, q4_0: 2 } as const;
 
 /** In the order of TR_NUM_*. */
 export const NUMBERS = [
@@ -137,8 +168,22 @@ export const NUMBERS = [
   "pooling",
   "classes",
   "generates",
+  "costs_known",
+  "weight_bytes",
+  "own_weight_bytes",
+  "gpu_weight_bytes",
+  "kv_bytes",
+  "buffer_bytes",
+  "free_bytes",
+  "trained_context",
+  "kv_type",
 ] as const;
 export type NativeNumbers = Record<(typeof NUMBERS)[number], number>;
+
+/** In the order of TR_DRAFT_*: what guesses are made from. */
+export const DRAFT_SOURCES = ["own", "prompt", "predicted", "recent", "model", "forced"] as const;
+const bySource = <Name extends string>(name: Name) =>
+  DRAFT_SOURCES.map((source) => `${name}_${source}` as const);
 
 /** In the order of TR_STAT_*. */
 export const STATS = [
@@ -160,6 +205,11 @@ export const STATS = [
   "decode_share",
   "busy_ms",
   "block_bytes",
+  "file_bytes",
+  "read_bytes",
+  ...bySource("drafts"),
+  ...bySource("drafted"),
+  ...bySource("drafts_right"),
 ] as const;
 export type NativeStats = Record<(typeof STATS)[number], number>;
 
@@ -215,6 +265,16 @@ export class WakePipe {
   }
 }
 
+export type NativePaths = {
+  readonly library: string;
+  readonly folder: string;
+  /** GGUF files. */
+  readonly model: string;
+  readonly draft_model?: string;
+  /** Where what batches cost is kept for the next start; default: nowhere. */
+  readonly costs_folder?: string;
+};
+
 /** One engine of the shim. The owner calls `free` once, after which nothing else may be called. */
 export class NativeEngine {
   readonly #shim: Shim;
@@ -223,11 +283,7 @@ export class NativeEngine {
   readonly #ints = new Int32Array(1);
   readonly #doubles = new Float64Array(Math.max(NUMBERS.length, STATS.length));
 
-  constructor(
-    shim: Shim,
-    paths: { readonly library: string; readonly folder: string; readonly model: string },
-    options: NativeOptions,
-  ) {
+  constructor(shim: Shim, paths: NativePaths, options: NativeOptions) {
     const words = Int32Array.of(
       options.threads ?? 0,
       options.context_length ?? 0,
@@ -242,11 +298,19 @@ export class NativeEngine {
       options.cores,
       options.fail_at_step ?? 0,
       options.sharers ?? 0,
+      SPECULATES.indexOf(options.speculate ?? "off"),
+      KV_TYPES[options.kv_type ?? "f16"],
+      options.itl_target_ms ?? 0,
+      options.draft_fail_at ?? 0,
+      options.weights === "shared" ? 1 : 0,
+      options.context_is_wish ? 1 : 0,
     );
     const engine = shim.tr_open(
       cString(paths.library),
       cString(paths.folder),
       cString(paths.model),
+      cString(paths.draft_model ?? ""),
+      cString(paths.costs_folder ?? ""),
       words,
     );
     if (typeof engine !== "number") throw new Error("no memory or no thread for the engine");
@@ -271,6 +335,13 @@ export class NativeEngine {
     return new TextDecoder().decode(bytes.subarray(0, length));
   }
 
+  /** What went wrong and harms no answer, once; "": nothing did. */
+  notice(): string {
+    const bytes = new Uint8Array(640);
+    const length = this.#shim.tr_notice(this.#engine, bytes, bytes.length);
+    return new TextDecoder().decode(bytes.subarray(0, length));
+  }
+
   numbers(): NativeNumbers {
     this.#shim.tr_numbers(this.#engine, this.#doubles);
     return Object.fromEntries(NUMBERS.map((name, i) => [name, this.#doubles[i]!])) as NativeNumbers;
@@ -288,8 +359,10 @@ export class NativeEngine {
     stop: Int32Array,
     bias_tokens: Int32Array,
     bias_values: Float32Array,
+    predicted: Uint32Array,
   ): number {
-    return this.#shim.tr_submit(this.#engine, request, tokens, stop, bias_tokens, bias_values);
+    const own = [request, tokens, stop, bias_tokens, bias_values, predicted] as const;
+    return this.#shim.tr_submit(this.#engine, ...own);
   }
 
   /** `kind`: TR.POOL_*. */
@@ -439,7 +512,7 @@ export class NativeMasks {
     new WakePipe(this.#fd).listen(listener);
   }
 
-  /** Words written into `to`: MASK_WORDS for each mask that is wanted. */
+  /** Words written into `to`: whole records (TR.WANT_*), each begun by its length in words. */
   poll(to: Uint32Array): number {
     return this.#shim.tr_mask_poll(this.#engine, this.#lane, to, to.length | 0);
   }
@@ -454,5 +527,17 @@ export class NativeMasks {
   put(slot: number, key: number, count: number, words: Uint32Array | undefined): boolean {
     const mask = words ?? null;
     return this.#shim.tr_mask_put(this.#engine, slot | 0, key | 0, count | 0, mask) === 0;
+  }
+
+  /** Tokens that are likely behind `count` of the answer. The same. */
+  putForced(slot: number, key: number, count: number, tokens: Int32Array): void {
+    const n = tokens.length | 0;
+    const to = n > 0 ? tokens : null;
+    this.#shim.tr_mask_put_forced(this.#engine, slot | 0, key | 0, count | 0, to, n);
+  }
+
+  /** The mask behind a guess. Without room it is dropped, as one that comes too late. */
+  putGuess(key: number, walk: number, place: number, words: Uint32Array): void {
+    this.#shim.tr_mask_put_guess(this.#engine, key | 0, walk | 0, place | 0, words);
   }
 }

@@ -45,6 +45,7 @@ int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t size);
 char *strstr(const char *text, const char *part);
 int snprintf(char *to, size_t size, const char *format, ...);
+double strtod(const char *text, char **end);
 long strtol(const char *text, char **end, int base);
 long long strtoll(const char *text, char **end, int base);
 
@@ -66,7 +67,20 @@ ssize_t write(int fd, const void *from, size_t size);
 int64_t lseek(int fd, int64_t offset, int whence);
 int pipe(int fds[2]);
 int fcntl(int fd, int command, ...);
+ssize_t pread(int fd, void *to, size_t size, int64_t offset);
+void *mmap(void *at, size_t bytes, int protection, int flags, int fd, int64_t offset);
+int munmap(void *at, size_t bytes);
+int mincore(void *at, size_t bytes, unsigned char *here);
+int getpagesize(void);
+#define PROT_READ 1
+#define MAP_SHARED 1
+#define MAP_FAILED ((void *)-1)
+int rename(const char *from, const char *to);
+int unlink(const char *path);
+int mkdir(const char *path, unsigned mode);
+int getpid(void);
 #define O_RDONLY 0
+#define O_WRONLY 1
 #define SEEK_SET 0
 #define SEEK_END 2
 #define F_SETFD 2
@@ -74,8 +88,12 @@ int fcntl(int fd, int command, ...);
 #define FD_CLOEXEC 1
 #if defined(__APPLE__)
 #define O_NONBLOCK 4
+#define O_CREAT 0x200
+#define O_TRUNC 0x400
 #else
 #define O_NONBLOCK 2048
+#define O_CREAT 0100
+#define O_TRUNC 01000
 #endif
 
 /* threads: the types are opaque and larger than every platform's own */

@@ -15,6 +15,7 @@ static char library_complaint[400];
 
 static void library_log(int level, const char *text, void *user_data) {
   (void)user_data;
+  if (level == 2 && text) sizes_read(text); /* 2: information */
   if (level != 4 || library_complaint[0] || !text || text[0] == '\n') return; /* 4: error */
   snprintf(library_complaint, sizeof library_complaint, "%s", text);
   for (char *c = library_complaint; *c; c++)

@@ -107,7 +107,18 @@ struct llama_context_params {
   struct llama_context *ctx_other;
 };
 
+struct ggml_threadpool_params {
+  bool cpumask[512];
+  int32_t n_threads;
+  int32_t prio;
+  uint32_t poll;
+  bool strict_cpu;
+  bool paused;
+};
+
 #define LLAMA_API_TYPE_F16 1
+#define LLAMA_API_TYPE_Q4_0 2
+#define LLAMA_API_TYPE_Q8_0 8
 #define LLAMA_API_POOLING_NONE 0
 #define LLAMA_API_POOLING_MEAN 1
 #define LLAMA_API_POOLING_CLS 2
@@ -122,6 +133,9 @@ struct llama_context_params {
   X(const char *, ggml_backend_dev_description, (void *))                                         \
   X(int, ggml_backend_dev_type, (void *))                                                         \
   X(void, ggml_backend_dev_memory, (void *, size_t *, size_t *))                                  \
+  X(void *, ggml_backend_dev_backend_reg, (void *))                                               \
+  X(void *, ggml_backend_reg_get_proc_address, (void *, const char *))                            \
+  X(void, ggml_threadpool_params_init, (struct ggml_threadpool_params *, int))                    \
   X(size_t, ggml_type_size, (int))                                                                \
   X(int64_t, ggml_blck_size, (int))                                                               \
   X(const char *, llama_version, (void))                                                          \
@@ -133,6 +147,7 @@ struct llama_context_params {
   X(struct llama_context *, llama_init_from_model,                                                \
     (struct llama_model *, struct llama_context_params))                                          \
   X(void, llama_free, (struct llama_context *))                                                   \
+  X(void, llama_attach_threadpool, (struct llama_context *, void *, void *))                      \
   X(uint32_t, llama_n_ctx, (const struct llama_context *))                                        \
   X(llama_memory_t, llama_get_memory, (const struct llama_context *))                             \
   X(const struct llama_vocab *, llama_model_get_vocab, (const struct llama_model *))              \
@@ -155,6 +170,13 @@ struct llama_context_params {
   X(bool, llama_model_is_diffusion, (const struct llama_model *))                                 \
   X(int32_t, llama_vocab_n_tokens, (const struct llama_vocab *))                                  \
   X(bool, llama_vocab_is_eog, (const struct llama_vocab *, llama_token))                          \
+  X(int32_t, llama_vocab_get_attr, (const struct llama_vocab *, llama_token))                     \
+  X(llama_token, llama_vocab_bos, (const struct llama_vocab *))                                   \
+  X(llama_token, llama_vocab_eos, (const struct llama_vocab *))                                   \
+  X(llama_token, llama_vocab_eot, (const struct llama_vocab *))                                   \
+  X(bool, llama_vocab_get_add_bos, (const struct llama_vocab *))                                  \
+  X(int32_t, llama_token_to_piece,                                                                \
+    (const struct llama_vocab *, llama_token, char *, int32_t, int32_t, bool))                    \
   X(void, llama_memory_clear, (llama_memory_t, bool))                                             \
   X(bool, llama_memory_seq_rm, (llama_memory_t, llama_seq_id, llama_pos, llama_pos))              \
   X(void, llama_memory_seq_cp,                                                                    \

@@ -10,10 +10,6 @@ static bool load_progress(float progress, void *user_data) {
   return !e->closing; /* false aborts the load */
 }
 
-static uint32_t option(const struct tr_engine *e, int index, uint32_t otherwise) {
-  return e->options[index] > 0 ? (uint32_t)e->options[index] : otherwise;
-}
-
 /* Free bytes of all GPUs, 0 without one or when none is wanted. */
 static uint64_t load_gpu_bytes(struct tr_engine *e) {
   uint64_t bytes = 0;
@@ -28,55 +24,29 @@ static uint64_t load_gpu_bytes(struct tr_engine *e) {
   return bytes;
 }
 
-static int32_t load_refuse_memory(struct tr_engine *e, const char *what, uint64_t needed,
-                                  uint64_t available) {
-  snprintf(e->message, sizeof e->message,
-           "%s %s needs %llu MiB and %llu MiB are free: use a smaller model or a shorter context",
-           e->model_path, what, (unsigned long long)(needed >> 20),
-           (unsigned long long)(available >> 20));
-  return TR_ERR_MEMORY;
-}
-
-/* A value of the model's own architecture, as text; "" when there is none. */
-static void load_own_key(struct tr_engine *e, const char *name, char *to, size_t size) {
-  char architecture[64], key[128];
-  to[0] = 0;
-  if (e->api.llama_model_meta_val_str(e->model, "general.architecture", architecture, 64) <= 0)
-    return;
-  snprintf(key, sizeof key, "%s.%s", architecture, name);
-  if (e->api.llama_model_meta_val_str(e->model, key, to, size) <= 0) to[0] = 0;
-}
-
 /* How the model pools, and whether it generates. */
 static void load_heads(struct tr_engine *e) {
   char value[32];
-  load_own_key(e, "pooling_type", value, sizeof value);
+  load_own_key(e, e->model, "pooling_type", value, sizeof value);
   e->pooling = value[0] ? (int32_t)strtol(value, NULL, 10) : -1;
   if (e->pooling == LLAMA_API_POOLING_RANK) e->n_classes = e->api.llama_model_n_cls_out(e->model);
-  load_own_key(e, "attention.causal", value, sizeof value);
+  load_own_key(e, e->model, "attention.causal", value, sizeof value);
   e->pools_only = e->pooling == LLAMA_API_POOLING_RANK || strcmp(value, "false") == 0;
-}
-
-/* Bytes of key and value of one position: f16, all layers. */
-static uint64_t load_kv_bytes_per_token(struct tr_engine *e) {
-  char value[32];
-  int32_t heads = e->api.llama_model_n_head(e->model);
-  load_own_key(e, "attention.key_length", value, sizeof value);
-  uint64_t length = value[0] ? (uint64_t)strtol(value, NULL, 10) : 0;
-  if (length == 0 && heads > 0) length = (uint64_t)(e->api.llama_model_n_embd(e->model) / heads);
-  return length * 2 * 2 * (uint64_t)e->api.llama_model_n_head_kv(e->model) *
-         (uint64_t)e->api.llama_model_n_layer(e->model);
 }
 
 static int32_t load_model(struct tr_engine *e, uint64_t available) {
   struct gguf_facts facts;
   int32_t code = gguf_check(e->model_path, &e->api, &facts, e->message, sizeof e->message);
   if (code != TR_OK) return code;
-  uint64_t weights = gguf_times(facts.file_bytes, facts.n_splits);
-  if (weights > available) return load_refuse_memory(e, "alone", weights, available);
+  uint64_t weights = pages_bytes(e->model_path, facts.n_splits);
+  if (weights > available) return fit_refuse_weights(e, weights, available);
+  e->stats[TR_STAT_FILE_BYTES] = (double)weights;
+  pages_fetch(e, facts.n_splits);
+  if (e->closing) return TR_ERR_CLOSED;
   struct llama_model_params params = e->api.llama_model_default_params();
   params.progress_callback = load_progress;
   params.progress_callback_user_data = e;
+  params.use_extra_bufts = e->options[TR_OPT_WEIGHTS_SHARED] == 0;
   int32_t layers = e->options[TR_OPT_GPU_LAYERS];
   params.n_gpu_layers = layers == 0 ? -1 : layers < 0 ? 0 : layers;
   library_complaint[0] = 0;
@@ -128,29 +98,14 @@ static uint32_t load_prefill_chunk(struct tr_engine *e, bool gpu) {
   return option(e, TR_OPT_PREFILL_CHUNK, chunk);
 }
 
-/* A step looks at all cells up to the last one in use, also at cached blocks of nobody: a processor
-   feels that (docs/operating.md has figures), so memory alone does not say how many there are. */
-#define CELLS_A_SEQ 256
-#define CELLS_A_SEQ_GPU 1024
-/* Of the free memory, for the caches of all engines here; others want some too. */
-#define CELLS_MEMORY_SHARE 2
+/* A step costs time beside its tokens, which more of them share: seen as above, 64 tokens a step
+   give 470 tokens a second, 256 give 590, 512 no more. Cancels and new prompts wait for it. */
+#define PREFILL_ALONE 4
 
-/*
- * Cells of the cache when nobody says: so many for each sequence, at most this engine's share of
- * half of the memory that `fixed` bytes leave, at least a whole context.
- */
-static uint32_t load_cells(const struct tr_engine *e, uint64_t available, bool gpu,
-                           uint64_t fixed, uint64_t bytes_per_token) {
-  uint32_t given = option(e, TR_OPT_KV_TOKENS, 0);
-  uint64_t cells = given ? given : (uint64_t)e->max_seqs * (gpu ? CELLS_A_SEQ_GPU : CELLS_A_SEQ);
-  if (!given) {
-    uint64_t left = available > fixed ? available - fixed : 0;
-    uint64_t most = left / CELLS_MEMORY_SHARE / option(e, TR_OPT_SHARERS, 1) /
-                    (bytes_per_token ? bytes_per_token : 1);
-    if (cells > most) cells = most;
-  }
-  if (cells < e->context_length) cells = e->context_length;
-  return (uint32_t)(cells + 255) / 256 * 256; /* as llama.cpp rounds it */
+static uint32_t load_prefill_alone(const struct tr_engine *e) {
+  if (e->options[TR_OPT_PREFILL_CHUNK] > 0) return e->prefill_chunk;
+  uint32_t wanted = PREFILL_ALONE * e->prefill_chunk;
+  return wanted < e->batch_tokens ? wanted : e->batch_tokens;
 }
 
 /*
@@ -159,7 +114,7 @@ static uint32_t load_cells(const struct tr_engine *e, uint64_t available, bool g
  */
 static int32_t load_pool_context(struct tr_engine *e, struct llama_context_params *params) {
   if (e->batch_tokens < e->context_length) e->batch_tokens = e->context_length;
-  e->prefill_chunk = e->batch_tokens;
+  e->prefill_chunk = e->prefill_alone = e->batch_tokens;
   params->n_ctx = params->n_batch = params->n_ubatch = e->batch_tokens;
   params->n_seq_max = e->max_seqs;
   params->n_outputs_max = e->batch_tokens;
@@ -189,20 +144,20 @@ static int32_t load_context(struct tr_engine *e, uint64_t available, bool gpu) {
   uint32_t longest = trained > 0 ? (uint32_t)trained : 8192;
   e->context_length = option(e, TR_OPT_CONTEXT_LENGTH, longest < 8192 ? longest : 8192);
   if (e->context_length > longest) e->context_length = longest;
-  e->max_seqs = option(e, TR_OPT_MAX_SEQS, 64);
-  if (e->max_seqs > 64) e->max_seqs = 64;
+  e->max_seqs = option(e, TR_OPT_MAX_SEQS, TR_MAX_SEQS);
+  if (e->max_seqs > TR_MAX_SEQS) e->max_seqs = TR_MAX_SEQS;
   e->n_slots = e->max_seqs + option(e, TR_OPT_MAX_QUEUE, 256);
   e->batch_tokens = option(e, TR_OPT_BATCH_TOKENS, 512);
   if (e->batch_tokens < e->max_seqs + 16) e->batch_tokens = e->max_seqs + 16;
   e->prefill_chunk = load_prefill_chunk(e, gpu);
+  e->prefill_alone = load_prefill_alone(e);
   e->max_outputs = e->max_seqs < LEAST_OUTPUTS ? LEAST_OUTPUTS : e->max_seqs;
-  uint64_t bytes_per_token = load_kv_bytes_per_token(e);
-  uint64_t fixed = (uint64_t)e->n_vocab * e->max_outputs * sizeof(float) +
-                   (gpu ? 0 : e->api.llama_model_size(e->model));
   if (e->pools_only) return load_pool_context(e, &params);
-  uint32_t cells = load_cells(e, available, gpu, fixed, bytes_per_token);
-  uint64_t needed = bytes_per_token * cells + fixed;
-  if (needed > available) return load_refuse_memory(e, "with its cache", needed, available);
+  struct fit fit = fit_of(e, available, gpu);
+  if (e->options[TR_OPT_CONTEXT_IS_WISH] > 0)
+    e->context_length = fit_context(&fit, e->context_length);
+  uint32_t cells = fit_engine_cells(e, &fit, gpu);
+  if (fit_needed(&fit, cells) > available) return fit_refuse(e, &fit, cells);
   params.n_ctx = cells;
   params.n_batch = params.n_ubatch = e->batch_tokens;
   params.n_seq_max = e->max_seqs;
@@ -210,6 +165,10 @@ static int32_t load_context(struct tr_engine *e, uint64_t available, bool gpu) {
   params.n_threads = params.n_threads_batch = (int32_t)e->threads;
   params.kv_unified = params.swa_full = true;
   params.pooling_type = LLAMA_API_POOLING_NONE;
+  if (e->options[TR_OPT_KV_TYPE] > 0) {
+    params.type_k = params.type_v = e->options[TR_OPT_KV_TYPE];
+    params.flash_attn_type = 1; /* other attention reads no quantized values */
+  }
   library_complaint[0] = 0;
   e->context = e->api.llama_init_from_model(e->model, params);
   e->memory = e->context ? e->api.llama_get_memory(e->context) : NULL;
@@ -223,6 +182,13 @@ static int32_t load_context(struct tr_engine *e, uint64_t available, bool gpu) {
   e->prefix_cache = e->options[TR_OPT_NO_PREFIX_CACHE] == 0 &&
                     !e->api.llama_model_is_recurrent(e->model) &&
                     !e->api.llama_model_is_hybrid(e->model);
+  /* Recurrent state cannot be taken back to before a wrong guess. */
+  e->speculates = e->options[TR_OPT_SPECULATE] != 0 && !e->api.llama_model_is_recurrent(e->model) &&
+                  !e->api.llama_model_is_hybrid(e->model);
+  e->fixed_shapes = e->options[TR_OPT_SPECULATE] >= 2;
+  /* Until something else is seen. */
+  e->draft_sums[TR_DRAFT_FORCED][0].tried = 20;
+  e->draft_sums[TR_DRAFT_FORCED][0].right = 18;
   return TR_OK;
 }
 
@@ -269,7 +235,11 @@ static int32_t load_memory(struct tr_engine *e) {
     return load_no_buffers(e);
   for (uint32_t i = 0; i < TR_MASK_LANES; i++) {
     struct mask_lane *lane = &e->mask_lanes[i];
-    if (ring_init(&lane->wanted, commands) != 0 || ring_init(&lane->made, commands) != 0)
+    /* See mask_room. */
+    lane->guess_masks = calloc((size_t)e->max_outputs * mask_words(e), sizeof(uint32_t));
+    lane->guess_walks = calloc(e->max_outputs, sizeof(uint32_t));
+    if (!lane->guess_masks || !lane->guess_walks || ring_init(&lane->wanted, 2 * commands) != 0 ||
+        ring_init(&lane->made, 2 * commands) != 0)
       return load_no_buffers(e);
   }
   for (uint32_t i = 0; i < e->n_slots; i++) {
@@ -294,8 +264,9 @@ static int32_t load_gpu_layers(struct tr_engine *e, bool gpu) {
   return wanted == 0 || wanted > all ? all : wanted;
 }
 
-static void load_describe(struct tr_engine *e, bool gpu) {
-  char description[128] = "";
+static void load_describe(struct tr_engine *e, bool gpu, uint64_t left) {
+  char description[128] = "", drafts[256];
+  drafter_describe(e, drafts, sizeof drafts);
   e->api.llama_model_desc(e->model, description, sizeof description);
   void *device = e->api.ggml_backend_dev_get(0);
   const char *cache = e->pools_only                             ? ", generates nothing"
@@ -305,9 +276,9 @@ static void load_describe(struct tr_engine *e, bool gpu) {
   int32_t gpu_layers = load_gpu_layers(e, gpu);
   snprintf(e->message, sizeof e->message,
            "llama.cpp %s, %s, threads: %u, cache: %u tokens, batch: %u, prefill chunk: %u, "
-           "GPU layers: %d, %s%s%s",
+           "GPU layers: %d, %s%s%s%s",
            LLAMA_API_RELEASE, description, e->threads, e->n_cells, e->batch_tokens,
-           e->prefill_chunk, gpu_layers, e->api.ggml_backend_dev_description(device), cache,
+           e->prefill_chunk, gpu_layers, e->api.ggml_backend_dev_description(device), cache, drafts,
 #if defined(__TINYC__)
            ", shim built by Bun"
 #else
@@ -330,6 +301,22 @@ static void load_describe(struct tr_engine *e, bool gpu) {
   e->numbers[TR_NUM_CLASSES] = e->n_classes;
   e->numbers[TR_NUM_GENERATES] = !e->pools_only;
   e->numbers[TR_NUM_MAX_RECORD_WORDS] = e->record_words;
+  e->numbers[TR_NUM_COSTS_KNOWN] = e->costs_known;
+  e->numbers[TR_NUM_WEIGHT_BYTES] = (double)e->api.llama_model_size(e->model);
+  e->numbers[TR_NUM_OWN_WEIGHT_BYTES] = sizes.own;
+  e->numbers[TR_NUM_GPU_WEIGHT_BYTES] = sizes.gpu;
+  e->numbers[TR_NUM_KV_BYTES] = sizes.cache;
+  e->numbers[TR_NUM_BUFFER_BYTES] = sizes.buffers;
+  e->numbers[TR_NUM_FREE_BYTES] = (double)left;
+  e->numbers[TR_NUM_KV_TYPE] = e->options[TR_OPT_KV_TYPE];
+  e->numbers[TR_NUM_TRAINED_CONTEXT] = e->api.llama_model_n_ctx_train(e->model);
+}
+
+/* Bytes that model and cache leave of those that are available. */
+static uint64_t load_left(const struct tr_engine *e, uint64_t available, bool gpu) {
+  struct fit fit = fit_of(e, available, gpu);
+  uint64_t taken = fit_needed(&fit, e->n_cells);
+  return available > taken ? available - taken : 0;
 }
 
 static int32_t load_all(struct tr_engine *e) {
@@ -338,14 +325,21 @@ static int32_t load_all(struct tr_engine *e) {
   if (code != TR_OK) return code;
   uint64_t gpu = load_gpu_bytes(e);
   /* Asked for some layers alone, the rest stays in the machine's memory. */
-  uint64_t host = gpu && e->options[TR_OPT_GPU_LAYERS] == 0 ? 0 : memory_available();
+  uint64_t host = (uint64_t)option(e, TR_OPT_MEMORY_LIMIT_MIB, 0) << 20;
+  if (host == 0) host = memory_available();
+  if (gpu && e->options[TR_OPT_GPU_LAYERS] == 0) host = 0;
   uint64_t available = host > UINT64_MAX - gpu ? UINT64_MAX : gpu + host;
-  if (e->options[TR_OPT_MEMORY_LIMIT_MIB] > 0)
-    available = (uint64_t)e->options[TR_OPT_MEMORY_LIMIT_MIB] << 20;
+  memset(&sizes, 0, sizeof sizes);
   if ((code = load_model(e, available)) != TR_OK) return code;
   if ((code = load_context(e, available, gpu > 0)) != TR_OK) return code;
+  threads_start(e);
   if ((code = load_memory(e)) != TR_OK) return code;
-  load_describe(e, gpu > 0);
+  if (e->speculates) recent_init(&e->recent);
+  bool bounds = e->options[TR_OPT_ITL_TARGET_MS] != 0 && !e->pools_only;
+  if (e->speculates || bounds) cost_begin(e);
+  uint64_t left = load_left(e, available, gpu > 0);
+  if ((code = drafter_load(e, left, gpu > 0)) != TR_OK) return code;
+  load_describe(e, gpu > 0, left);
   return TR_READY;
 }
 
@@ -356,11 +350,14 @@ static void unload_all(struct tr_engine *e) {
     free(e->seqs[i].kept);
   }
   if (e->scratch) troupe_sampler_scratch_free(e->scratch);
+  drafter_free(e);
   cache_free(&e->cache);
+  recent_free(&e->recent);
   moves_free(e);
   e->moves = NULL;
   if (e->batch.token) e->api.llama_batch_free(e->batch);
   if (e->context) e->api.llama_free(e->context);
+  threads_end(e);
   for (uint32_t i = 0; i < TR_MAX_ADAPTERS; i++)
     if (e->adapters[i].lora) e->api.llama_adapter_lora_free(e->adapters[i].lora);
   if (e->model) e->api.llama_model_free(e->model);

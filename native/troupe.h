@@ -7,8 +7,8 @@
  *   tr_kv_poll                     ◀──ring──  blocks stored and removed         │
  *
  *   grammar thread
- *   tr_mask_poll                   ◀──ring──  a mask is wanted (masks.c)        │
- *   tr_mask_put                    ──ring──▶  which tokens may come next        │
+ *   tr_mask_poll                   ◀──ring──  masks are wanted (masks/)         │
+ *   tr_mask_put, _put_guess        ──ring──▶  which tokens may come next        │
  *
  *   reads a pipe (tr_wake_fd)      ◀──1 byte──────────────────────────────── a step
  *
@@ -24,7 +24,7 @@
 
 #include "libc.h"
 
-#define TR_ABI 11
+#define TR_ABI 19
 
 /* Codes. Negative ones are refusals or failures. */
 #define TR_OK 0
@@ -46,17 +46,29 @@
 enum {
   TR_OPT_THREADS,          /* one for each 32 M parameters, at most TR_OPT_CORES */
   TR_OPT_CONTEXT_LENGTH,   /* min(the model's own, 8192) */
-  TR_OPT_KV_TOKENS,        /* cells of the cache; by free memory, see load_cells */
+  TR_OPT_KV_TOKENS,        /* cells of the cache; by free memory, see load/fit.c */
   TR_OPT_MAX_SEQS,         /* 64; also the most */
   TR_OPT_MAX_QUEUE,        /* 256; waiting requests */
   TR_OPT_BATCH_TOKENS,     /* 512; tokens of one step */
-  TR_OPT_PREFILL_CHUNK,    /* from model size and threads: about 100 ms of work */
+  TR_OPT_PREFILL_CHUNK,    /* from model size and threads: about 100 ms of work, and
+                              four times as much where no answer runs */
   TR_OPT_GPU_LAYERS,       /* all; -1: none */
   TR_OPT_MEMORY_LIMIT_MIB, /* what the machine has free */
   TR_OPT_NO_PREFIX_CACHE,  /* 1: finished sequences leave nothing behind */
   TR_OPT_CORES,            /* 1; of this machine */
   TR_OPT_FAIL_AT_STEP,     /* never; for tests: the library fails in this step */
   TR_OPT_SHARERS,          /* 1; engines that share this machine's free memory, this one included */
+  TR_OPT_SPECULATE,        /* 0; 1: answers are guessed where it pays; for tests, each step of an
+                              answer that runs alone has the same shape: 2: guesses, filled up
+                              with wrong ones; 3: wrong ones alone; 4: as 2, by the draft model
+                              alone */
+  TR_OPT_KV_TYPE,          /* f16; 2: q4_0, 8: q8_0, as ggml numbers them */
+  TR_OPT_ITL_TARGET_MS,    /* none: a step's prompt tokens are TR_OPT_PREFILL_CHUNK at most; -1: by
+                              what steps cost, drafts/prompt-share.c */
+  TR_OPT_DRAFT_FAIL_AT,    /* never; for tests: the draft model fails in this batch of its own */
+  TR_OPT_WEIGHTS_SHARED,   /* 0: laid out in this process's memory where that is faster; 1: in the
+                              pages of the file, which other processes have too */
+  TR_OPT_CONTEXT_IS_WISH,  /* 0; 1: where memory holds less, it is shorter */
   TR_OPT_COUNT
 };
 
@@ -70,6 +82,7 @@ enum {
 struct tr_request {
   uint64_t seed;
   uint64_t salt; /* cached blocks are shared only among requests with the same one */
+  uint64_t guess_scope; /* an answer is guessed from other answers only of the same one */
   uint32_t handle;
   uint32_t n_tokens; /* prompt and delivered answer */
   uint32_t n_prompt;
@@ -91,7 +104,7 @@ struct tr_request {
   uint32_t adapter; /* its place, counted from 1; 0: the model itself */
   uint32_t scores;  /* of the prompt's tokens: the first that is wanted + 1; 0: none */
   uint32_t mask_key; /* 0: any token may come; else a number of its own, for tr_mask_put */
-  uint32_t unused;
+  uint32_t n_predicted; /* tokens that the answer is likely to have, for guesses */
 };
 
 /*
@@ -99,8 +112,8 @@ struct tr_request {
  *   TR_REC_TOKEN     kind, handle, answer index, token, n  then n words: when n > 0, the
  *                    logprob (f32), then pairs (token, logprob f32) of the likeliest. Behind
  *                    them, of a request's first token alone: ms (f32) since its first step began
- *   TR_REC_FINISHED  kind, handle, reason, stop token + 1 (0: none), prompt tokens, cached tokens, n
- *                    then n words as of a token: the stop token's
+ *   TR_REC_FINISHED  kind, handle, reason, stop token + 1 (0: none), prompt tokens, cached tokens,
+ *                    right drafts, wrong drafts, n  then n words as of a token: the stop token's
  *   TR_REC_EMBEDDING kind, handle, prompt tokens, n  then n words of f32; ends the request
  *   TR_REC_VECTOR    kind, handle, index of its token, n  then n words of f32: of TR_POOL_TOKENS one
  *                    a token, in order, and an empty TR_REC_EMBEDDING behind the last
@@ -150,6 +163,17 @@ struct tr_request {
 #define TR_REASON_CANCELLED 2
 #define TR_REASON_ERROR 3
 
+/* What guesses are made from. */
+enum {
+  TR_DRAFT_OWN,       /* the answer itself */
+  TR_DRAFT_PROMPT,    /* its prompt */
+  TR_DRAFT_PREDICTED, /* what the client predicts */
+  TR_DRAFT_RECENT,    /* other answers of the same guess_scope */
+  TR_DRAFT_MODEL,     /* the draft model */
+  TR_DRAFT_FORCED,    /* what a form leaves no choice of */
+  TR_DRAFT_SOURCES
+};
+
 /* Numbers of tr_numbers and tr_stats, doubles by index. */
 enum {
   TR_NUM_CONTEXT_LENGTH,
@@ -168,6 +192,15 @@ enum {
   TR_NUM_POOLING, /* how the model pools, llama.h's LLAMA_POOLING_TYPE; -1: it does not say */
   TR_NUM_CLASSES, /* of its classification head; 0 without */
   TR_NUM_GENERATES, /* 0: an encoder or a classifier, see pool.c; TR_ERR_NOT_SUPPORTED of tr_submit */
+  TR_NUM_COSTS_KNOWN, /* 1: what batches cost was measured at an earlier start */
+  TR_NUM_WEIGHT_BYTES,     /* all of the models' */
+  TR_NUM_OWN_WEIGHT_BYTES, /* of them in memory of this process alone, and on GPUs */
+  TR_NUM_GPU_WEIGHT_BYTES,
+  TR_NUM_KV_BYTES,
+  TR_NUM_BUFFER_BYTES,
+  TR_NUM_FREE_BYTES,      /* what all that left when it was loaded */
+  TR_NUM_TRAINED_CONTEXT, /* the model's own; 0: it does not say */
+  TR_NUM_KV_TYPE,         /* as TR_OPT_KV_TYPE */
   TR_NUM_COUNT
 };
 enum {
@@ -190,7 +223,13 @@ enum {
   TR_STAT_DECODE_SHARE,
   TR_STAT_BUSY_MS,
   TR_STAT_BLOCK_BYTES, /* of one block outside; 0: there was none yet */
-  TR_STAT_COUNT
+  TR_STAT_FILE_BYTES, /* of the model, and those of them that are in the system's memory so far */
+  TR_STAT_READ_BYTES,
+  /* By TR_DRAFT_*: answers' steps with guesses, guesses that were computed, and right ones. */
+  TR_STAT_DRAFTS,
+  TR_STAT_DRAFTED = TR_STAT_DRAFTS + TR_DRAFT_SOURCES,
+  TR_STAT_DRAFTS_RIGHT = TR_STAT_DRAFTED + TR_DRAFT_SOURCES,
+  TR_STAT_COUNT = TR_STAT_DRAFTS_RIGHT + TR_DRAFT_SOURCES
 };
 
 struct tr_engine;
@@ -200,15 +239,19 @@ int32_t tr_abi(void);
 
 /*
  * Starts the engine thread, which opens `llama_library` (a file; the others of its folder are
- * found beside it) and loads `model` (a GGUF file). Strings are copied. NULL without memory or
- * thread.
+ * found beside it) and loads `model` (a GGUF file), and `draft_model` unless it is empty. What
+ * batches cost is kept in `costs_folder`, which is made, for the next start; empty: nowhere. Strings
+ * are copied. NULL without memory or thread.
  */
 struct tr_engine *tr_open(const char *llama_library, const char *folder, const char *model,
+                          const char *draft_model, const char *costs_folder,
                           const int32_t *options);
 /* TR_LOADING, TR_READY or the failure; `*permille` is how far the model is loaded. */
 int32_t tr_state(struct tr_engine *engine, int32_t *permille);
 /* One line: why it failed, at start or later, or once ready what it runs on. Returns its length; cuts at `size`. */
 int32_t tr_message(struct tr_engine *engine, char *to, int32_t size);
+/* One line on what went wrong in a step and harms no answer, once; 0: nothing did. A wake comes. */
+int32_t tr_notice(struct tr_engine *engine, char *to, int32_t size);
 /* TR_NUM_COUNT doubles; TR_ERR_NOT_READY before it is ready. */
 int32_t tr_numbers(struct tr_engine *engine, double *to);
 /* TR_STAT_COUNT doubles, each as of the last step. */
@@ -219,11 +262,12 @@ int32_t tr_wake_fd(struct tr_engine *engine);
 
 /*
  * Takes the request, or says why not. `stop` holds n_stop ids, `bias_tokens` and `bias_values`
- * n_bias entries each; everything is copied before the call returns.
+ * n_bias entries each, `predicted` n_predicted tokens; everything is copied before the call returns.
+ * Predicted tokens beyond a context are left out, and all of them where nothing is guessed.
  */
 int32_t tr_submit(struct tr_engine *engine, const struct tr_request *request,
                   const int32_t *tokens, const int32_t *stop, const int32_t *bias_tokens,
-                  const float *bias_values);
+                  const float *bias_values, const int32_t *predicted);
 /* `kind`: TR_POOL_*; TR_ERR_NOT_SUPPORTED when the model makes no such thing. */
 int32_t tr_embed(struct tr_engine *engine, uint32_t handle, const int32_t *tokens,
                  uint32_t n_tokens, int32_t kind);
@@ -270,15 +314,27 @@ int32_t tr_kv_poll(struct tr_engine *engine, uint32_t *to, int32_t size);
  * takes the request, and draws no token of it before the mask is there. Meanwhile it computes.
  *
  * Several grammar threads share the work: a lane each, and a request is its key's modulo their number.
- * tr_mask_poll copies wanted ones, TR_MASK_WORDS words each: slot, key, answer tokens so far. A
- * key of 0 says that what is wanted and not there yet follows from here on: a new grammar thread
- * asks for that (tr_mask_again, on the JavaScript thread) and skips what was before.
+ * tr_mask_poll copies what is wanted, records that begin with their length in words:
+ *   TR_WANT_FROM_HERE  kind: what is wanted and not there yet follows from here on. A new grammar
+ *                      thread asks for that (tr_mask_again, on the JavaScript thread) and skips
+ *                      what was before
+ *   TR_WANT_MASK       kind, slot, key, answer tokens so far, 1: what is forced behind them too
+ *   TR_WANT_GUESSES    kind, slot, key, answer tokens so far, walk, place, then tokens that are
+ *                      guessed behind them: the mask behind each is wanted. They are of no use
+ *                      once another record of the key comes
  * tr_mask_tokens copies the answer tokens `from` to `from + n` of the slot, which do not change
  * while a mask for it is wanted. tr_mask_put hands over the mask, a bit a token, lowest first, or
  * NULL when there can be none, which ends the answer in an error. A key that is gone is ignored.
+ * tr_mask_put_guess does so for a guess: the first one's place is the record's, each next one has
+ * the next. tr_mask_put_forced says which tokens are likely behind `n_answer` of the answer, as the
+ * form leaves little else; none is said too. What has no room is not missed, so that guesses hold up
+ * no mask.
  * tr_mask_fd is the readable end of a pipe: a byte arrives when tr_mask_poll has news.
  */
-#define TR_MASK_WORDS 3
+#define TR_WANT_FROM_HERE 0
+#define TR_WANT_MASK 1
+#define TR_WANT_GUESSES 2
+#define TR_MASK_WORDS 32 /* of the longest of these records */
 #define TR_MASK_LANES 2
 int32_t tr_mask_fd(struct tr_engine *engine, uint32_t lane);
 int32_t tr_mask_again(struct tr_engine *engine, uint32_t lane);
@@ -288,6 +344,10 @@ int32_t tr_mask_tokens(struct tr_engine *engine, uint32_t slot, uint32_t from, u
 /* TR_ERR_QUEUE_FULL: the engine thread has not read the ones before; try again. */
 int32_t tr_mask_put(struct tr_engine *engine, uint32_t slot, uint32_t key, uint32_t n_answer,
                     const uint32_t *words);
+int32_t tr_mask_put_forced(struct tr_engine *engine, uint32_t slot, uint32_t key,
+                           uint32_t n_answer, const int32_t *tokens, uint32_t n);
+int32_t tr_mask_put_guess(struct tr_engine *engine, uint32_t key, uint32_t walk, uint32_t place,
+                          const uint32_t *words);
 
 /*
  * Copies `n` blocks of the prefix cache out to memory of the caller's, `bytes` each, between two

@@ -21,6 +21,7 @@ export type {
   CostPart,
   Counted,
   Detail,
+  Drafts,
   Embedding,
   ExitReason as WireExit,
   FinishReason,
@@ -47,6 +48,7 @@ export type {
   PoolKind,
   PoolWorker,
   RefusalCode,
+  RequestRow,
   Resumable,
   ResumeContext,
   RetiredWorker,
@@ -59,6 +61,7 @@ export type {
   RouteReasons,
   RouterWeights,
   SamplingParams,
+  Summed,
   TaintWeight,
   TokenLogprob,
   TreeNode,
@@ -88,6 +91,7 @@ export type Credit = Kind<"credit", t.Credit>;
 export type Cancel = Kind<"cancel", t.Cancel>;
 export type Detach = Kind<"detach", t.Detach>;
 export type HandOffIs = Kind<"hand_off_is", t.HandOffIs>;
+export type FirstDrawn = Kind<"first_drawn", t.FirstDrawn>;
 export type HeldAnswers = Kind<"held_answers", t.HeldAnswers>;
 export type FindAnswer = Kind<"find_answer", t.FindAnswer> & Ask<HeldAnswers>;
 export type Attach = Kind<"attach", t.Attach> & Ask<Accepted | Refused>;
@@ -206,6 +210,7 @@ export type ControlDone = Kind<"control_done", t.ControlDone>;
 export type ControlActor = Kind<"control_actor", t.ControlActor> & Ask<ControlDone>;
 export type TreeDelta = Kind<"tree_delta", t.TreeDelta>;
 export type GetTreeDelta = Kind<"get_tree_delta", t.GetTreeDelta> & Ask<TreeDelta>;
+export type EndWatch = Kind<"end_watch", t.EndWatch>;
 export type ActorPage = Kind<"actor_page", t.ActorPage>;
 export type GetActor = Kind<"get_actor", t.GetActor> & Ask<ActorPage>;
 
@@ -229,6 +234,7 @@ export type WorkerMessage =
   | Cancel
   | Detach
   | HandOffIs
+  | FirstDrawn
   | FindAnswer
   | Attach
   | Claim
@@ -266,6 +272,7 @@ export type InspectMessage =
   | GetProcess
   | ControlActor
   | GetTreeDelta
+  | EndWatch
   | GetActor
   | FaultProcess
   | GetLoad
@@ -278,8 +285,8 @@ export type FaultMessage = SetFaults;
 /**
  * Type ids are never reused. 1–63 belong to `runtime/` (envelope.proto, registry.proto), the rest
  * is split by domain: 64 inference, 80 kv, 96 model, 104 router, 112 control, 120 limits,
- * 128 and 180 inspect, 136 kv beyond the engines, 160 pool, 168 router weights, 170 requests,
- * 174 process faults, 190 figures.
+ * 128 and 180 inspect, 136 kv beyond the engines, 160 pool, 168 router weights,
+ * 170 requests, 174 process faults, 190 figures.
  */
 export const messageTable = [
   { id: 64, kind: "generate", codec: codecs.Generate },
@@ -297,6 +304,7 @@ export const messageTable = [
   { id: 76, kind: "claim", codec: codecs.Claim },
   { id: 77, kind: "claimed", codec: codecs.Claimed },
   { id: 78, kind: "hand_off_is", codec: codecs.HandOffIs },
+  { id: 79, kind: "first_drawn", codec: codecs.FirstDrawn },
   { id: 80, kind: "subscribe_kv", codec: codecs.SubscribeKv },
   { id: 81, kind: "kv_subscribed", codec: codecs.KvSubscribed },
   { id: 82, kind: "kv_events", codec: codecs.KvEvents },
@@ -375,6 +383,7 @@ export const messageTable = [
   { id: 181, kind: "tree_delta", codec: codecs.TreeDelta },
   { id: 182, kind: "get_actor", codec: codecs.GetActor },
   { id: 183, kind: "actor_page", codec: codecs.ActorPage },
+  { id: 184, kind: "end_watch", codec: codecs.EndWatch },
   { id: 190, kind: "get_load", codec: codecs.GetLoad },
   { id: 191, kind: "load_figures", codec: codecs.LoadFigures },
   { id: 192, kind: "get_details", codec: codecs.GetDetails },

@@ -16,7 +16,13 @@ type Common = {
 export type Flag = Common &
   (
     | { readonly type: "text"; readonly default?: string }
-    | { readonly type: "choice"; readonly choices: readonly string[]; readonly default?: string }
+    | {
+        readonly type: "choice";
+        readonly choices: readonly string[];
+        readonly default?: string;
+        /** Ends the refusal of another value: what may have been meant. */
+        readonly hint?: string;
+      }
     | {
         /** `number` may have a fraction. */
         readonly type: "whole" | "number" | "seconds";

@@ -11,6 +11,7 @@ export const rootPaths = {
   frontends: "/cluster/frontends",
   routers: "/cluster/routers",
   kv: "/cluster/kv",
+  planners: "/cluster/planners",
 } as const;
 
 export const workerPaths = {
@@ -31,6 +32,14 @@ export const kvPaths = {
   top: "/kv",
   inspector: "/kv/inspector",
   main: "/kv/keeper",
+} as const;
+
+/** What decides how many workers there are. */
+export const plannerPaths = {
+  top: "/planner",
+  inspector: "/planner/inspector",
+  /** Supervisor of the planners, one a model. */
+  models: "/planner/models",
 } as const;
 
 export const frontendPaths = {

@@ -15,6 +15,7 @@
  *     │   ├── worker-0 ─ process
  *     │   └── …
  *     ├── routers (dynamic)     those that have a process of their own
+ *     ├── planners (dynamic)    what decides how many workers there are, where it is
  *     ├── kv (dynamic)          the keeper of this machine's blocks, where there is one
  *     └── frontends (dynamic)
  *         ├── frontend-0 ─ process
@@ -32,15 +33,15 @@ import { supervisor } from "../runtime/supervision/supervisor.ts";
 import { rootPaths } from "./paths.ts";
 
 /**
- * `more`: planes, limits, adapters and pool, as far as there are any. `keeps_blocks`: there is a keeper of
- * blocks.
+ * `more`: planes, limits, adapters and pool, as far as there are any. Slots for the
+ * keeper of blocks and for a planner stand where there is one.
  */
 export function rootTree(
   inspector: InspectorDoorOptions,
   discovery: ChildSpec,
   registry: RegistryOptions,
   more: readonly ChildSpec[],
-  keeps_blocks: boolean,
+  { kv, planner }: { readonly kv: boolean; readonly planner: boolean },
 ): SupervisorSpec {
   return {
     strategy: "one_for_one",
@@ -56,7 +57,8 @@ export function rootTree(
         id: "inspector-door",
         start: () => new InspectorDoor({ load_path: rootPaths.load, ...inspector }),
       },
-      ...(keeps_blocks ? [slots("kv")] : []),
+      ...(kv ? [slots("kv")] : []),
+      ...(planner ? [slots("planners")] : []),
       slots("workers"),
       slots("routers"),
       slots("frontends"),

@@ -46,7 +46,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   ],
   llm: ["@huggingface/tokenizers"],
   native: ["bun:ffi"],
-  actors: ["zod", "@mlc-ai/web-xgrammar"],
+  actors: ["zod", "yaml", "delaunator", "@mlc-ai/web-xgrammar"],
   supervisors: [],
   cluster: ["yaml"],
   deploy: [],
@@ -134,6 +134,8 @@ const entries = [
   "native/build.ts",
   // Which control tokens stay in an answer's text: the chat route comes next.
   "llm/parsers/parser-markers.ts",
+  // Of other people's launchers.
+  "actors/planner/connect/virtual-client.ts",
 ];
 
 /** What starts a process → what it may not load, as this costs memory and time at each start. */
@@ -148,6 +150,8 @@ const loads: Readonly<Record<string, RegExp>> = {
     /^(actors\/(frontend|worker|stream|batch|files|engine|model)\/|llm\/template\/|zod|yaml)/,
   "cluster/roles/kv-role.ts":
     /^(actors\/(frontend|router|worker|stream|batch|files|engine|model)\/|llm\/template\/|zod|yaml)/,
+  "cluster/roles/planner-role.ts":
+    /^(actors\/(frontend|router|worker|stream|batch|files|engine|model)\/|llm\/template\/|@mlc-ai)/,
   "cluster/roles/frontend-role.ts": /^(actors\/(worker|engine|model)\/|yaml|@grpc|@mlc-ai)/,
 };
 

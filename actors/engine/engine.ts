@@ -65,6 +65,10 @@ export type EngineRequest = {
   readonly adapter?: string;
   /** Cached blocks are shared only among requests with the same salt. Needs `salts`. */
   readonly salt?: string;
+  /** Whose request it is: no answer is guessed from answers of another owner. None: nobody's. */
+  readonly owner?: string;
+  /** Tokens that the answer is likely to have: an engine that guesses may be faster with them. */
+  readonly predicted?: Uint32Array;
   /**
    * What the answer keeps to (llm/constraint/constraint.ts). Until that is compiled the request
    * waits; what cannot be compiled ends the answer in an error. Needs `constrains`.
@@ -120,6 +124,8 @@ export type EngineEvent =
       readonly prompt_tokens: number;
       /** Prompt tokens that came from blocks already in the cache. */
       readonly cached_tokens: number;
+      /** Guessed tokens of the answer that were drawn then, and those that were not. */
+      readonly drafts?: { readonly right: number; readonly wrong: number };
       /** One line for the client, when reason is "error". */
       readonly error?: string;
     }
@@ -175,6 +181,8 @@ export type EngineDescription = {
   readonly capabilities: EngineCapabilities;
   /** One line for a person: library, build, threads, device. */
   readonly build: string;
+  /** One line for a person: what it took memory for, and what fits into that. */
+  readonly memory?: string;
 };
 
 export type EngineStats = {
@@ -190,6 +198,17 @@ export type EngineStats = {
   readonly step_ms_last: number;
   /** Prompt tokens, waiting and running, that no pass has computed yet; absent when not known. */
   readonly waiting_prefill_tokens?: number;
+};
+
+/** Guessed tokens since the start, of those that were made from one source. */
+export type DraftCounts = {
+  /** What they were guessed from; each engine has its own. */
+  readonly source: string;
+  /** How often an answer's step had some. */
+  readonly drafts: number;
+  readonly tokens: number;
+  /** Of these tokens, those that were drawn then. */
+  readonly accepted: number;
 };
 
 /**
@@ -272,6 +291,8 @@ export interface Engine {
   stateOfBlock?(place: number): number;
   /** Sums over all passes since the start; absent when the engine keeps none. */
   passSums?(): PassSums;
+  /** Guesses by source; absent when the engine makes none. */
+  draftCounts?(): readonly DraftCounts[];
   /** Everything the prefix cache holds as of `kv_events`; there exactly when that is. */
   kvDump?(): KvDump;
   /**

@@ -10,7 +10,7 @@ export const engineFlags = {
     max: 1_048_576,
     default: 0,
     env: ["DYN_CONTEXT_WINDOW"],
-    help: "longest prompt and answer in tokens; 0 = the model's own, at most 8192",
+    help: "longest prompt and answer in tokens; 0 = the model's own, as far as a cache of usual size and the memory hold it; 8192 at most for mocker and echo",
   },
   /** 0 = the engine's own. */
   max_num_seqs: {

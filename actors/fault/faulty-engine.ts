@@ -23,6 +23,7 @@ const FIRST_HANDLE = 1;
 export class FaultyEngine implements Engine {
   readonly kv_events?: NonNullable<Engine["kv_events"]>;
   readonly passSums?: () => PassSums;
+  readonly draftCounts?: NonNullable<Engine["draftCounts"]>;
   readonly kvDump?: () => KvDump;
   readonly clearCache?: () => boolean;
   readonly loadAdapter?: (name: string, path: string) => Promise<void>;
@@ -42,6 +43,7 @@ export class FaultyEngine implements Engine {
     this.#injector = injector;
     if (inner.kv_events !== undefined) this.kv_events = inner.kv_events;
     if (inner.passSums !== undefined) this.passSums = () => inner.passSums!();
+    if (inner.draftCounts !== undefined) this.draftCounts = () => inner.draftCounts!();
     if (inner.kvDump !== undefined) this.kvDump = () => inner.kvDump!();
     if (inner.clearCache !== undefined) this.clearCache = () => inner.clearCache!();
     if (inner.loadAdapter !== undefined) {

@@ -40,6 +40,7 @@ type MeteredAs = { readonly model: string; readonly endpoint: string; readonly t
 type ModelSeries = {
   readonly inflight: Gauge;
   readonly queued: Gauge;
+  readonly started: Counter;
   readonly disconnected: Counter;
   readonly duration_s: Histogram;
   readonly first_token_s: Histogram;
@@ -80,6 +81,7 @@ export class FrontendMetrics implements TimedStage {
     const count = (status: string, error_type: string) =>
       this.#count(model, endpoint, type, status, error_type);
     const series = this.#modelSeries(model);
+    series.started.add();
     return new LiveMeter({ series, clock: this.#clock, arrived_ms, entry, count, ended });
   }
 
@@ -130,6 +132,8 @@ export class FrontendMetrics implements TimedStage {
       ["model_max_num_seqs", "Sequences of one worker at once", card.max_num_seqs],
       ["model_max_num_batched_tokens", "Tokens of one step", card.max_num_batched_tokens],
     ];
+    // From now on zero requests are a figure, and the first ones are seen to come.
+    this.#modelSeries(card.name);
     const labels = { model: card.name };
     for (const [name, help, value] of facts) {
       this.#metrics.gauge(`${PREFIX}_${name}`, help, labels).set(value);
@@ -174,6 +178,7 @@ export class FrontendMetrics implements TimedStage {
     const series: ModelSeries = {
       inflight: this.#metrics.gauge(`${PREFIX}_inflight_requests`, "Requests in work", labels),
       queued: this.#metrics.gauge(`${PREFIX}_queued_requests`, "Before the first token", labels),
+      started: counter("requests_started_total", "Requests that passed every check"),
       disconnected: counter("disconnected_clients", "Clients that left before their answer's end"),
       duration_s: histogram("request_duration_seconds", "From arrival to the end", seconds),
       first_token_s: histogram("time_to_first_token_seconds", "From arrival on", seconds),

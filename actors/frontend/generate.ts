@@ -153,7 +153,7 @@ export class Generator {
     if (prepared.makes === "embedding") {
       return this.#responses.embedded(context, prepared.dialect, prepared.embedding);
     }
-    const { generation } = prepared;
+    const generation = ownedBy(owner, prepared.generation);
     const { keep } = generation;
     const key = idempotencyKeyOf(context.request.headers);
     if (key !== undefined) return this.#keyed(context, owner, generation, key, body);
@@ -266,4 +266,11 @@ function mayReturn(context: RequestContext): boolean | undefined {
   if (said === undefined) return undefined;
   if (/^(1|true|yes)$/i.test(said)) return true;
   return /^(0|false|no)$/i.test(said) ? false : undefined;
+}
+
+/** The same, where keys are needed: its answers are guessed from those of the same key alone. */
+function ownedBy(owner: string, generation: Generation): Generation {
+  if (owner === "") return generation;
+  const answers = generation.answers.map((answer) => ({ ...answer, owner }));
+  return { ...generation, answers };
 }

@@ -59,15 +59,8 @@ function withPid(row: TreeRow | undefined, pid: number): TreeRow | undefined {
 function rowNow({ capabilities }: ActorSystem, cell: Cell): TreeRow {
   const children = childrenOf(cell);
   const names = children.slice(0, CHILDREN_MAX).map(({ id }) => id);
-  const { pid = 0, ...node } = treeNode(
-    cell,
-    cell.id,
-    cell.path,
-    names,
-    capabilities.clock.now_ms(),
-  );
-  const more = children.length - names.length;
-  return { node: { ...node, pid, children: names }, rate: 0, ms_per_message: 0, more };
+  const node = treeNode(cell, cell.id, cell.path, names, capabilities.clock.now_ms());
+  return { node, rate: 0, ms_per_message: 0, more: children.length - names.length };
 }
 
 function snapshotOf(system: ActorSystem, path: string): string {

@@ -38,8 +38,10 @@ const fieldsIn = (from: Fields, name: string): Fields | undefined => {
   return typeof value === "object" && value !== null ? (value as Fields) : undefined;
 };
 
-export function kvPage(workers: readonly Said[], keepers: readonly Said[]): KvPage {
-  const rows = workers
+/** A keeper says which spaces it has; who is ready is a worker. */
+export function kvPage(said: readonly Said[]): KvPage {
+  const keepers = said.filter(({ snapshot }) => snapshot["spaces"] !== undefined);
+  const rows = said
     .filter(({ snapshot }) => snapshot["ready"] === true)
     .map(({ snapshot }) => ({
       worker: `${snapshot["worker"]}`,

@@ -6,6 +6,7 @@ import type {
   Drain,
   FaultProcess,
   InspectMessage,
+  RequestList,
   Snapshot,
   Tree,
   WorkerRole,
@@ -24,8 +25,8 @@ import { Watching } from "./watching.ts";
 
 /** The requests of this process, as a frontend has them. */
 export interface RequestsShown {
-  /** The newest first. */
-  rows(): readonly object[];
+  /** All live ones, and of those that have ended the ones with a number above `after`. */
+  list(after: number): RequestList;
   /** Undefined: there is none of that id. */
   page(id: string, follow: boolean): object | undefined;
 }
@@ -36,6 +37,9 @@ export type ProcessInspectorOptions = {
   /** Budget of a drain over the inspector. Default 30,000. */
   readonly drain_ms?: number;
 };
+
+/** Of a process that takes none. */
+const noRequests: RequestList = { kind: "request_list", rows: [], first: 1, last: 0 };
 
 const DRAIN_DEFAULT_MS = 30_000;
 /** Time for the reply, added to the budget. */
@@ -85,7 +89,7 @@ export class ProcessInspector extends Actor<InspectMessage> {
         });
         return;
       case "get_load":
-        this.ctx.reply(loadFigures(this.ctx.system));
+        this.ctx.reply(loadFigures(this.ctx.system, this.#options.role));
         return;
       case "get_details": {
         const { roles, detail, about } = message;
@@ -101,6 +105,9 @@ export class ProcessInspector extends Actor<InspectMessage> {
       case "get_tree_delta":
         this.#answer((watching) => watching.treeDelta(message));
         return;
+      case "end_watch":
+        this.#watching?.end(message.watch);
+        return;
       case "get_actor":
         this.#answer((watching) => watching.actor(message));
         return;
@@ -108,8 +115,7 @@ export class ProcessInspector extends Actor<InspectMessage> {
         this.#fault(message);
         return;
       case "get_requests": {
-        const rows = this.#options.requests?.rows() ?? [];
-        this.ctx.reply({ kind: "request_list", json: JSON.stringify(rows) });
+        this.ctx.reply(this.#options.requests?.list(message.after) ?? noRequests);
         return;
       }
       case "get_request": {
@@ -151,7 +157,7 @@ export class ProcessInspector extends Actor<InspectMessage> {
       kind: "tree",
       node: system.node,
       pid: capabilities.spawn.pid,
-      nodes: system.tree().map((node) => ({ ...node, pid: node.pid ?? 0 })),
+      nodes: system.tree(),
     };
   }
 

@@ -1,29 +1,25 @@
 /** The requests of all frontends, the newest first, and all that is known of one of them. */
-import type { InspectMessage } from "../../proto/index.ts";
+import type { InspectMessage, RequestList } from "../../proto/index.ts";
 import type { Ref } from "../../runtime/kernel/ref.ts";
 import { ANSWER_DEADLINE_MS, type Door } from "./door/door.ts";
 import { pageWithoutContent } from "./without-content.ts";
 
-/** A row as its frontend wrote it. */
-export type RequestRow = { readonly id: string; readonly started_ms: number };
-
 const deadline = { deadline_ms: ANSWER_DEADLINE_MS };
 
-export async function requestRows(door: Door): Promise<RequestRow[]> {
-  return newestFirst(await door.askAll((ref) => requestRowsOf(door, ref)));
+/** An array as JSON, of rows as their frontends wrote them. */
+export async function requestRows(door: Door): Promise<string> {
+  const lists = await door.askAll((ref) => requestListOf(door, ref, 0));
+  const rows = lists.flatMap((list) => list.rows);
+  rows.sort((one, other) => other.started_ms - one.started_ms);
+  return `[${rows.map(({ json }) => json).join()}]`;
 }
 
-/** Those that one process knows. */
-export async function requestRowsOf(
-  door: Door,
+/** What one process knows; of those that have ended what came since that number. */
+export const requestListOf = (
+  { system }: Door,
   ref: Ref<InspectMessage>,
-): Promise<readonly RequestRow[]> {
-  const { json } = await door.system.ask(ref, { kind: "get_requests" }, deadline);
-  return JSON.parse(json) as RequestRow[];
-}
-
-export const newestFirst = (lists: readonly (readonly RequestRow[])[]): RequestRow[] =>
-  lists.flat().sort((one, other) => other.started_ms - one.started_ms);
+  after: number,
+): Promise<RequestList> => system.ask(ref, { kind: "get_requests", after }, deadline);
 
 /** Its text is kept from now on, for who asks again. Undefined: no frontend knows it. */
 export async function requestPage(door: Door, id: string): Promise<string | undefined> {

@@ -12,6 +12,8 @@ import { type LiveNode, TreeWatch } from "../../runtime/observe/tree-watch.ts";
 import { pageOf } from "./actor-page.ts";
 
 export const LEASE_MS = 10_000;
+/** A page that is loaded anew leaves and comes back: its rates go on. */
+export const OVER_MS = 1_000;
 /** Several doors that ask at about one time are answered from one walk. */
 const WALK_MS = 200;
 /** A walk of so many takes about a millisecond. */
@@ -69,6 +71,16 @@ export class Watching {
       tops: rows.filter(({ path }) => path.indexOf("/", 1) < 0).map(({ id }) => id),
       resident_bytes: capabilities.spawn.resident_bytes(),
     };
+  }
+
+  /** Its asker watches no more. */
+  end(watch: string): void {
+    const told = this.#told.get(watch);
+    if (told === undefined) return;
+    told.until_ms = this.#now_ms() + OVER_MS;
+    const { clock } = this.#system.capabilities;
+    if (this.#timer !== undefined) clock.cancel(this.#timer);
+    this.#timer = clock.after(OVER_MS, this.#expire);
   }
 
   async actor({ path, watch, after }: GetActor): Promise<ActorPage> {
@@ -166,7 +178,8 @@ export class Watching {
   }
 }
 
-function rowOf({ rate, ms_per_message, more, ...node }: LiveNode): TreeRow {
-  const { pid = 0, children, ...rest } = node;
-  return { node: { ...rest, pid, children: [...children] }, rate, ms_per_message, more };
+/** What it has more than a node of the wire is not written. */
+function rowOf(node: LiveNode): TreeRow {
+  const { rate, ms_per_message, more } = node;
+  return { node, rate, ms_per_message, more };
 }

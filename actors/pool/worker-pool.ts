@@ -4,6 +4,7 @@
  */
 import type {
   AddWorkers,
+  GetPool,
   Pool,
   PoolMessage,
   RetireWorkers,
@@ -18,7 +19,7 @@ export interface Workforce {
   add(change: AddWorkers): Promise<WorkersAdded>;
   /** Resolves when all of them are gone. */
   retire(change: RetireWorkers): Promise<WorkersRetired>;
-  pool(): Pool;
+  pool(look?: Partial<GetPool>): Pool;
 }
 
 export class WorkerPool extends Actor<PoolMessage> {
@@ -31,7 +32,7 @@ export class WorkerPool extends Actor<PoolMessage> {
 
   override receive(message: PoolMessage): void {
     if (message.kind === "get_pool") {
-      this.ctx.reply(this.#workforce.pool());
+      this.ctx.reply(this.#workforce.pool(message));
       return;
     }
     const port = this.ctx.replyLater();

@@ -50,7 +50,7 @@ export const routerFlags = {
     max: 1e6,
     default: -1,
     env: ["DYN_ROUTER_QUEUE_THRESHOLD"],
-    help: "mode kv: requests wait in the router while every worker has more than this many passes of prompt tokens to do; -1 = the policy's own (adaptive 0.5, dynamo never)",
+    help: "mode kv: requests wait in the router while every worker that may compute their prompts has more than this many passes of prompt tokens to do; -1 = the policy's own (adaptive 0.5, dynamo never)",
   },
   queue_requests: {
     name: "router-queue-requests",

@@ -78,14 +78,7 @@ export class KvModel {
     this.block_size = parts.block_size;
     const prefills = new PrefillPool({ policy, index, random });
     this.#prefills = prefills;
-    this.#dispatcher = new KvDispatcher({
-      ...{ policy, index, random, wall_ms },
-      handOff: (request, worker, uncached_tokens, now_ms) => {
-        if (prefills.size === 0) return uncached_tokens;
-        const leg = prefills.place(request, worker, uncached_tokens, now_ms);
-        return leg === undefined ? uncached_tokens : request.prompt_tokens - leg.tokens;
-      },
-    });
+    this.#dispatcher = new KvDispatcher({ policy, index, random, wall_ms, prompts: prefills });
     const { queue } = this.#dispatcher;
     this.#metrics = new KvRouterMetrics(parts.metrics, parts.model, {
       requests: () => queue.size,

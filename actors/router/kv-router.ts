@@ -31,11 +31,12 @@ import { AUDIT_PERIOD_MS, OrphanWatch } from "../../runtime/supervision/orphan-w
 import { type Candidate, modelName } from "./candidate.ts";
 import { KvFeed } from "./feed/kv-feed.ts";
 import { type Run, turnClock } from "./feed/turn-clock.ts";
+import { heldMetrics } from "./held-metrics.ts";
 import { CacheIndex } from "./index/cache-index.ts";
 import type { KvDecision } from "./kv-decision.ts";
 import { KvModel } from "./kv-model.ts";
 import { workersSnapshot } from "./kv-router-snapshot.ts";
-import { noPrefill, notWanted, tooManyWait, whyNoWorker } from "./no-worker.ts";
+import { noPrefill, notWanted, tooManyWait, waitsOnMs, whyNoWorker } from "./no-worker.ts";
 import { PeerLoad } from "./peers/peer-load.ts";
 import { prefillName } from "./peers/peer-news.ts";
 import { PeerRouters, type PeersOwn } from "./peers/peer-routers.ts";
@@ -96,7 +97,10 @@ export class KvRouter extends Actor<RouterMessage | Own> {
 
   override init(): void {
     const { system, log, self } = this.ctx;
-    this.#pending = new PendingRoutes(this.ctx, this.#options);
+    const shown = heldMetrics(system.metrics, this.ctx.clock, (model) => {
+      return this.#pending.heldOf(model);
+    });
+    this.#pending = new PendingRoutes(this.ctx, this.#options, shown);
     this.#feed = new KvFeed({
       index: this.#index,
       clock: turnClock(this.ctx),
@@ -277,18 +281,22 @@ export class KvRouter extends Actor<RouterMessage | Own> {
   #onWaitOver(request: string): void {
     const pending = this.#pending.get(request);
     if (pending === undefined) return;
-    const { route, held, deadline_ms } = pending;
+    const { route, held, deadline_ms, came_ms } = pending;
+    const now_ms = this.ctx.clock.now_ms();
     const workers = this.#models.get(route.model)?.worker_count ?? 0;
-    if (!held && workers > 0 && this.ctx.clock.now_ms() < deadline_ms) {
+    if (!held && workers > 0 && now_ms < deadline_ms) {
       this.#pending.wait(pending);
       return;
     }
+    const all = this.#watch.workers.all();
+    const waited = { ...this.#options, waited_ms: now_ms - came_ms };
+    const more_ms = waitsOnMs(route, all, waited);
+    if (more_ms > 0 && now_ms < deadline_ms) {
+      this.#pending.wait(pending, more_ms);
+      return;
+    }
     this.#models.get(route.model)?.cancel(request);
-    this.#refuse(
-      pending,
-      "no_worker",
-      whyNoWorker(route, this.#watch.workers.all(), this.#options),
-    );
+    this.#refuse(pending, "no_worker", whyNoWorker(route, all, waited));
   }
 
   /** Answered at once: the worker that answers waits for it. */

@@ -16,7 +16,14 @@ import type { ReplyPort } from "../../runtime/kernel/ref.ts";
 import { AUDIT_PERIOD_MS, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
 import { planFor, withReasons } from "./candidate.ts";
 import { LoadPairs } from "./load-pairs.ts";
-import { noPrefill, notWanted, noWorkerWait, tooManyWait, whyNoWorker } from "./no-worker.ts";
+import {
+  noPrefill,
+  notWanted,
+  noWorkerWait,
+  tooManyWait,
+  waitsOnMs,
+  whyNoWorker,
+} from "./no-worker.ts";
 import { eligible, type LoadMode, newPolicyState, policies } from "./policy/load-modes.ts";
 import { loadChoice } from "./policy/reasons/load-reasons.ts";
 import type { RouterOptions } from "./router-options.ts";
@@ -30,7 +37,14 @@ type Own =
   | { readonly kind: "wait_over"; readonly request: string }
   | { readonly kind: "audit" };
 
-type Waiting = { readonly route: Route; readonly port: ReplyPort; readonly timer: Timer };
+type Waiting = {
+  readonly route: Route;
+  readonly port: ReplyPort;
+  timer: Timer;
+  readonly came_ms: number;
+  /** Its asker is gone then. */
+  readonly deadline_ms: number;
+};
 
 export class LoadRouter extends Actor<RouterMessage | Own> {
   readonly #mode: LoadMode;
@@ -123,10 +137,12 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
       return;
     }
     this.#leaveQueue(route.request);
-    const left_ms = (this.ctx.deadline_ms ?? Number.POSITIVE_INFINITY) - this.ctx.clock.now_ms();
-    const wait_ms = Math.min(this.#options.wait_ms ?? noWorkerWait.wait_ms, left_ms);
+    const came_ms = this.ctx.clock.now_ms();
+    const { deadline_ms = Number.POSITIVE_INFINITY } = this.ctx;
+    const wait_ms = Math.min(this.#options.wait_ms ?? noWorkerWait.wait_ms, deadline_ms - came_ms);
     const timer = this.ctx.after(wait_ms, { kind: "wait_over", request: route.request });
-    this.#waiting.set(route.request, { route, port: this.ctx.replyLater(), timer });
+    const port = this.ctx.replyLater();
+    this.#waiting.set(route.request, { route, port, timer, came_ms, deadline_ms });
   }
 
   /** The plan, or a refusal, or undefined when the request has to wait for a worker. */
@@ -201,9 +217,18 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
   #onWaitOver(request: string): void {
     const waiting = this.#waiting.get(request);
     if (waiting === undefined) return;
+    const { route, came_ms, deadline_ms } = waiting;
+    const now_ms = this.ctx.clock.now_ms();
+    const workers = this.#watch.workers.all();
+    const waited = { ...this.#options, waited_ms: now_ms - came_ms };
+    const more_ms = Math.min(waitsOnMs(route, workers, waited), deadline_ms - now_ms);
+    if (more_ms > 0) {
+      waiting.timer = this.ctx.after(more_ms, { kind: "wait_over", request });
+      return;
+    }
     this.#waiting.delete(request);
-    const why = whyNoWorker(waiting.route, this.#watch.workers.all(), this.#options);
-    waiting.port.reply(this.#refuse(waiting.route, "no_worker", why));
+    const why = whyNoWorker(route, workers, waited);
+    waiting.port.reply(this.#refuse(route, "no_worker", why));
   }
 
   override down(signal: Down): void {

@@ -8,6 +8,26 @@ import type { RouterOptions } from "./router-options.ts";
 
 export const noWorkerWait = { wait_ms: 10_000, waiting_max: 1_024 } as const;
 
+/** Between two looks whether a worker is still being started. */
+const LOOK_MS = 2_000;
+
+export type Waited = Pick<RouterOptions, "first_worker_ms" | "policy"> & {
+  /** By the request, until now. */
+  readonly waited_ms: number;
+};
+
+/** How much longer a request waits, as a worker is being started; 0: its wait is over. */
+export function waitsOnMs(
+  route: Route,
+  workers: readonly Candidate[],
+  { first_worker_ms, waited_ms }: Waited,
+): number {
+  const { model, pin } = route;
+  const served = workers.some((each) => modelName(each) === model && !isPrefill(each));
+  const most_ms = pin === "" && !served ? first_worker_ms?.(model) : undefined;
+  return most_ms === undefined ? 0 : Math.max(0, Math.min(LOOK_MS, most_ms - waited_ms));
+}
+
 export const tooManyWait = (model: string): string =>
   `No worker serves '${model}' at the moment, and as many requests wait for one as may. Try again later.`;
 
@@ -26,7 +46,7 @@ export const noPrefill = (request: string): Refused => ({
 export function whyNoWorker(
   route: Route,
   workers: readonly Candidate[],
-  { policy }: Pick<RouterOptions, "policy">,
+  { policy, first_worker_ms, waited_ms }: Waited,
 ): string {
   const { model, pin, hints } = route;
   const question = { request: constraintsOf(route) };
@@ -53,7 +73,16 @@ export function whyNoWorker(
       "taints that it requires and those that it tolerates."
     );
   }
-  if (pin === "") return `No worker serves '${model}' at the moment. Try again in a few seconds.`;
+  const seconds = Math.round(waited_ms / 1_000);
+  if (pin === "" && first_worker_ms?.(model) !== undefined) {
+    return `A worker of '${model}' is being started, and did not serve within ${seconds} s. Try again later.`;
+  }
+  if (pin === "") {
+    return (
+      `No worker serves '${model}' at the moment, and none came within ${seconds} s. Try again in a ` +
+      "few seconds."
+    );
+  }
   return (
     `The worker '${pin}' that this request names does not serve '${model}' at the moment. Try ` +
     "again in a few seconds, or name no worker."

@@ -18,6 +18,8 @@ export type Pending = {
   timer: Timer | undefined;
   /** On the clock's scale; the asker is gone then. */
   readonly deadline_ms: number;
+  /** On the same scale. */
+  readonly came_ms: number;
   /** True: it is outside of its model's queue, because no present worker may take it. */
   held: boolean;
 };
@@ -38,9 +40,16 @@ export class PendingRoutes {
   readonly #held_max: number;
   readonly #by_request = new SlotMap<string, Pending>();
   #held_count = 0;
+  readonly #shown: ((model: string) => void) | undefined;
 
-  constructor(ctx: PendingContext, options: Pick<RouterOptions, "wait_ms" | "waiting_max">) {
+  /** @param shown called with the model of each request that is held */
+  constructor(
+    ctx: PendingContext,
+    options: Pick<RouterOptions, "wait_ms" | "waiting_max">,
+    shown?: (model: string) => void,
+  ) {
     this.#ctx = ctx;
+    this.#shown = shown;
     this.#wait_ms = options.wait_ms ?? noWorkerWait.wait_ms;
     this.#held_max = options.waiting_max ?? noWorkerWait.waiting_max;
   }
@@ -78,7 +87,8 @@ export class PendingRoutes {
 
   add(route: Route, deadline_ms = Number.POSITIVE_INFINITY): Pending {
     const constraints = constraintsOf(route);
-    const rest = { port: undefined, timer: undefined, deadline_ms, held: false };
+    const came_ms = this.#ctx.clock.now_ms();
+    const rest = { port: undefined, timer: undefined, deadline_ms, came_ms, held: false };
     const pending: Pending = { route, constraints, ...rest };
     this.#by_request.set(route.request, pending);
     return pending;
@@ -87,6 +97,14 @@ export class PendingRoutes {
   hold(pending: Pending): void {
     pending.held = true;
     this.#held_count++;
+    this.#shown?.(pending.route.model);
+  }
+
+  /** Held requests of a model, and since when the first of them is here; for figures. */
+  heldOf(model: string): { readonly count: number; readonly since_ms: number | undefined } {
+    const own = this.held().filter(({ route }) => route.model === model);
+    const since_ms = own.length === 0 ? undefined : Math.min(...own.map((each) => each.came_ms));
+    return { count: own.length, since_ms };
   }
 
   release(pending: Pending): void {
@@ -95,11 +113,14 @@ export class PendingRoutes {
     this.#held_count--;
   }
 
-  /** Tells the router when the request has waited for long, at its deadline at the latest. */
-  wait(pending: Pending): void {
+  /**
+   * Tells the router when the request has waited for long, at its deadline at the latest.
+   * @param wait_ms from now; as long as a first wait is, if not given
+   */
+  wait(pending: Pending, wait_ms = this.#wait_ms): void {
     const left_ms = Math.max(0, pending.deadline_ms - this.#ctx.clock.now_ms());
     const message = { kind: "wait_over", request: pending.route.request } as const;
-    pending.timer = this.#ctx.after(Math.min(this.#wait_ms, left_ms), message);
+    pending.timer = this.#ctx.after(Math.min(wait_ms, left_ms), message);
   }
 
   /** Removes a request that is answered or cancelled. */

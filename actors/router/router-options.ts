@@ -20,6 +20,11 @@ export type RouterOptions = {
   readonly watchCrashes?: (listener: (worker: string) => void) => () => void;
   /** How long a request waits for a worker when there is none. Default 10,000. */
   readonly wait_ms?: number;
+  /**
+   * A worker of this model is being started, or will be as somebody asks: how long a request may
+   * wait for it in all, in ms. Undefined: none is.
+   */
+  readonly first_worker_ms?: (model: string) => number | undefined;
   /** How many may wait for a worker when there is none. Default 1,024. */
   readonly waiting_max?: number;
   /** True: the request's asker still lives. Finds requests whose end was never told. */

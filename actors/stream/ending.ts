@@ -104,7 +104,12 @@ export function done(state: AnswerState): readonly AnswerEffect[] {
   let completion_tokens = 0;
   for (const choice of state.choices) completion_tokens += answerTokens(choice);
   const prompt_tokens = state.request.prompt.length;
-  const usage: AnswerUsage = { prompt_tokens, completion_tokens, ...cachedIn(state) };
+  // How many guesses a step has follows the clock, so only who predicts is told what came of it.
+  const drafts = state.request.predicted === undefined ? undefined : state.drafts;
+  const usage: AnswerUsage = {
+    ...{ prompt_tokens, completion_tokens, ...cachedIn(state) },
+    ...(drafts === undefined ? {} : { drafts }),
+  };
   return [...leave(state, "finished", completion_tokens), { kind: "done", usage }];
 }
 

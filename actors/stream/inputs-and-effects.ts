@@ -4,6 +4,7 @@ import type {
   Cancel,
   Credit,
   Detach,
+  FirstDrawn,
   Generate,
   HandOffIs,
   HandOver,
@@ -150,7 +151,10 @@ export type AnswerEffect =
       readonly reader: number;
       readonly attach: Omit<Attach, "consumer">;
     }
-  | { readonly kind: "tell_worker"; readonly message: Credit | Cancel | Detach | HandOffIs }
+  | {
+      readonly kind: "tell_worker";
+      readonly message: Credit | Cancel | Detach | HandOffIs | FirstDrawn;
+    }
   | { readonly kind: "leave_worker" }
   | { readonly kind: "tell_router"; readonly message: RouteFirst | RouteEnded }
   | { readonly kind: "piece"; readonly piece: AnswerPiece }

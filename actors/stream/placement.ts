@@ -2,6 +2,7 @@
  * Placement: which worker makes the answer. The stream asks the router, waits out its refusals for
  * as long as that makes sense, and asks the worker that it names to begin.
  */
+import { bytesOf } from "../../llm/tokens/token-bytes.ts";
 import type { PlanLeg, Route } from "../../proto/index.ts";
 import { fail } from "./ending.ts";
 import { failure } from "./failures.ts";
@@ -120,6 +121,8 @@ export function startAt(
     alone: isSuspect(state.suspicion),
     ...(request.adapter === undefined ? {} : { adapter: request.adapter }),
     ...(request.salt === undefined ? {} : { salt: request.salt }),
+    ...(request.owner === undefined ? {} : { owner: request.owner }),
+    ...(request.predicted === undefined ? {} : { predicted: bytesOf(request.predicted) }),
     ...(request.constraint === undefined ? {} : { constraint: request.constraint }),
     ...resumableOf(state),
     ...(state.prefill === undefined ? {} : { hand_off: handOffOf(state.prefill) }),

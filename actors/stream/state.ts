@@ -4,6 +4,7 @@ import type { Tokenizer } from "../../llm/tokens/tokenizer.ts";
 import type {
   CachedFrom,
   ChoiceStart,
+  Drafts,
   Finished,
   PlanLeg,
   TokenLogprob,
@@ -32,6 +33,8 @@ export type PrefillLeg = {
   /** The hand-off's id, and the request's name at this worker. */
   readonly id: string;
   readonly leg: PlanLeg;
+  /** It also draws the answer's next token, whose index this is; undefined: it does not. */
+  readonly draws: number | undefined;
 };
 
 export type Choice = {
@@ -108,6 +111,8 @@ export type AnswerState = {
   /** Of the prompt; +Infinity before a worker has said. */
   cached_tokens: number;
   cached_from: CachedFrom | undefined;
+  /** Of all choices, as far as their last workers have said. */
+  drafts: Drafts | undefined;
 };
 
 export function newAnswer(
@@ -157,6 +162,7 @@ export function newAnswer(
     full: false,
     cached_tokens: Number.POSITIVE_INFINITY,
     cached_from: undefined,
+    drafts: undefined,
   };
 }
 

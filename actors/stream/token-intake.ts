@@ -2,7 +2,7 @@
  * Takes batches of tokens from the worker: checks their indices and turns them into pieces of text.
  * Lost tokens are fetched, or made again at another worker. Credit follows.
  */
-import type { ChoiceTokens, Credit, Finished, TokenBatch } from "../../proto/index.ts";
+import type { ChoiceTokens, Credit, Drafts, Finished, TokenBatch } from "../../proto/index.ts";
 import { promptScore, pushToken } from "./choice-text.ts";
 import { done, endAtWorker, endChoice, fail, finish } from "./ending.ts";
 import { failure, TOO_LONG } from "./failures.ts";
@@ -123,7 +123,8 @@ function takeFinished(
     state.cached_tokens = finished.cached_tokens;
     state.cached_from = finished.cached_from;
   }
-  const { reason } = finished;
+  const { reason, drafts } = finished;
+  if (drafts !== undefined) state.drafts = bothDrafts(state.drafts, drafts);
   if (choice.ended || reason === "stop" || reason === "length") {
     if (!choice.ended && finished.total_tokens !== choice.tokens.length) {
       const missing = `tokens of choice ${finished.choice} after ${choice.tokens.length} are missing`;
@@ -158,3 +159,6 @@ export function credit(state: AnswerState): readonly AnswerEffect[] {
   const message: Credit = { kind: "credit", request, tokens_total: state.granted };
   return [{ kind: "tell_worker", message }];
 }
+
+const bothDrafts = (a: Drafts | undefined, b: Drafts): Drafts =>
+  a === undefined ? b : { right: a.right + b.right, wrong: a.wrong + b.wrong };

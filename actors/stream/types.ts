@@ -2,6 +2,7 @@
 import type {
   ActorRef,
   BeginTimes,
+  Drafts,
   Resumable,
   RouteChoice,
   RouteHints,
@@ -19,7 +20,11 @@ export type AnswerRequest = {
   readonly adapter?: string | undefined;
   /** Cached blocks are shared only with requests of the same salt; undefined: with all without. */
   readonly salt?: string | undefined;
+  /** Short name of the API key that made it; undefined: none is needed. */
+  readonly owner?: string | undefined;
   readonly prompt: Uint32Array;
+  /** Tokens that the answer is likely to have, as the client says. */
+  readonly predicted?: Uint32Array;
   readonly sampling: SamplingParams;
   /** How many answers to make of this prompt; their choice numbers are 0 … choices-1. */
   readonly choices: number;
@@ -134,6 +139,8 @@ export type AnswerUsage = {
   readonly cached_tokens: number;
   /** The same by where they were; undefined: the workers' blocks stay in their engines. */
   readonly cached_by_tier?: CachedByTier;
+  /** Tokens that engines guessed before they drew them; undefined: none did. */
+  readonly drafts?: Drafts;
 };
 
 /** Tokens: in the engine, in memory of its machine, on its disk, at other machines. */

@@ -1,10 +1,11 @@
 /** Admission: which requests a worker takes, and how they get into the engine. */
-import type { Accepted, CachedFrom, Embed, Generate, Refused } from "../../proto/index.ts";
+import type { Accepted, Embed, Generate, Refused } from "../../proto/index.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Answers } from "./answers/answers.ts";
 import type { Arrivals } from "./answers/arrivals.ts";
 import type { EmbedJobs } from "./embed-jobs.ts";
-import { engineRequests, isWellFormed } from "./engine-request.ts";
+import { engineRequests, goesOnBehind, isWellFormed } from "./engine-request.ts";
+import type { Came } from "./kv/onboard.ts";
 import type { Probation } from "./probation.ts";
 import { type Refusal, refused } from "./refusal.ts";
 
@@ -33,9 +34,9 @@ export class Admission {
 
   /**
    * Puts a request into the engine. An accepted one is in it.
-   * @param from what came into the engine for it; undefined: this worker has no tiers
+   * @param came what is there for it; undefined: this worker has no tiers
    */
-  admit(generate: Generate, from?: CachedFrom): Accepted | Refused {
+  admit(generate: Generate, came?: Came): Accepted | Refused {
     const { engine, answers, probation, nextHandle, cancel } = this.#host;
     const { request, consumer: wire, sampling } = generate;
     const refusal = this.#whyNot(request, generate.model);
@@ -56,14 +57,19 @@ export class Admission {
       const message = `The worker has no adapter '${adapter}' by now. Try again in a moment.`;
       return refused(request, { code: "model_mismatch", message });
     }
-    const parts = engineRequests(generate, sampling, nextHandle);
+    const begun = came?.drawn === undefined ? generate : goesOnBehind(generate, came.drawn);
+    const parts = engineRequests(begun, sampling, nextHandle);
     for (const [index, part] of parts.entries()) {
       const no = engine().submit(part);
       if (no === undefined) continue;
       cancel(parts.slice(0, index).map((each) => each.handle));
       return refused(request, no);
     }
-    answers.open(generate, wire, parts, this.#host.arrivals.of(generate), from);
+    const unsent = begun === generate ? 0 : 1;
+    answers.open(begun, wire, parts, {
+      ...{ arrival: this.#host.arrivals.of(generate), unsent },
+      ...(came === undefined ? {} : { cached_from: came.from }),
+    });
     if (generate.alone) probation.begin(parts.map(({ handle }) => handle));
     return { kind: "accepted", request };
   }

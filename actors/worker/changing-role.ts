@@ -39,15 +39,17 @@ export class ChangingRole {
       reply("");
       return;
     }
-    drain.pause(budget_ms, (resumed) => {
-      if (!resumed) {
+    drain.pause(budget_ms, (drained) => {
+      if (drained === undefined) {
         reply("it is being drained for its end");
         return;
       }
       const from = this.#now;
       this.#now = role;
       if (role !== from) {
-        this.#host.ctx().log.log("info", "this worker has another role", { from, role });
+        const { finished, unfinished } = drained;
+        const fields = { from, role, finished, unfinished };
+        this.#host.ctx().log.log("info", "this worker has another role", fields);
         this.#host.changed(role);
       }
       const done = () => reply(role === this.#now ? "" : "it was asked for another one since");

@@ -29,12 +29,15 @@ export type DrainHost = {
   readonly handOver: (left_ms: number) => void;
 };
 
+/** `drained`: how the drain went; undefined: it takes no work again. */
+type Paused = (drained: Drained | undefined) => void;
+
 export class Draining {
   readonly #host: DrainHost;
   /** Ports of the asks for a drain. */
   readonly #ports: ReplyPort[] = [];
   /** Calls after which work is taken again. */
-  readonly #pauses: ((resumed: boolean) => void)[] = [];
+  readonly #pauses: Paused[] = [];
   #active = false;
   /** A drain was asked for: it is for good. */
   #drained = false;
@@ -62,9 +65,9 @@ export class Draining {
    * Drains, and then takes work again. `over` hears whether it does: not when the worker was asked
    * for a drain meanwhile.
    */
-  pause(budget_ms: number, over: (resumed: boolean) => void): void {
+  pause(budget_ms: number, over: Paused): void {
     if (this.#drained) {
-      over(false);
+      over(undefined);
       return;
     }
     this.#pauses.push(over);
@@ -121,7 +124,7 @@ export class Draining {
       this.#finished = 0;
       if (this.#late !== undefined) this.#host.ctx().cancel(this.#late);
     }
-    for (const over of pauses) over(resumed);
+    for (const over of pauses) over(resumed ? drained : undefined);
   }
 }
 

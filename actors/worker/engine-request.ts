@@ -1,5 +1,5 @@
 /** Wire request ↔ engine request: no decisions, only shapes. */
-import { tokensOf, u64Of } from "../../llm/tokens/token-bytes.ts";
+import { bytesOf, tokensOf, u64Of } from "../../llm/tokens/token-bytes.ts";
 import type {
   ChoiceStart,
   Finished,
@@ -18,6 +18,17 @@ export function isWellFormed(generate: Generate): boolean {
   return whole(prompt) && choices.every((start) => whole(start.delivered));
 }
 
+/** The same request of one choice, with the next token of its answer delivered. */
+export function goesOnBehind(generate: Generate, token: number): Generate {
+  const choices = generate.choices.map((start) => {
+    const delivered = new Uint8Array(start.delivered.length + 4);
+    delivered.set(start.delivered);
+    delivered.set(bytesOf(Uint32Array.of(token)), start.delivered.length);
+    return { ...start, delivered, max_tokens: start.max_tokens - 1 };
+  });
+  return { ...generate, choices };
+}
+
 /** One engine request for each choice that is to be made, in the order of `generate.choices`. */
 export function engineRequests(
   generate: Generate,
@@ -26,6 +37,7 @@ export function engineRequests(
 ): readonly EngineRequest[] {
   const prompt = tokensOf(generate.prompt);
   const drawn = samplingOf(sampling);
+  const predicted = generate.predicted && tokensOf(generate.predicted);
   const open = generate.choices.filter((start) => start.ended === undefined);
   return open.map((start) => ({
     handle: nextHandle(),
@@ -40,6 +52,8 @@ export function engineRequests(
     logprobs: generate.logprobs,
     ...(generate.adapter === undefined ? {} : { adapter: generate.adapter }),
     ...(generate.salt === undefined ? {} : { salt: generate.salt }),
+    ...(generate.owner === undefined ? {} : { owner: generate.owner }),
+    ...(predicted === undefined ? {} : { predicted }),
     ...(generate.constraint === undefined ? {} : { constraint: generate.constraint }),
   }));
 }
@@ -106,5 +120,6 @@ export function wireFinished(
     cached_tokens: event.cached_tokens,
     total_tokens,
     error: event.error ?? "",
+    ...(event.drafts === undefined ? {} : { drafts: event.drafts }),
   };
 }

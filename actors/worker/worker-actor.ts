@@ -5,7 +5,6 @@
  */
 import type {
   Accepted,
-  CachedFrom,
   ConsumerMessage,
   FetchBlob,
   Generate,
@@ -33,6 +32,7 @@ import { Draining, type DrainMessage } from "./draining.ts";
 import { EmbedJobs, type EmbedMessage } from "./embed-jobs.ts";
 import { EngineHealth, EngineStuckError, healthDefaults } from "./engine-health.ts";
 import { EngineLoop, type LoopMessage } from "./engine-loop.ts";
+import type { Came } from "./kv/onboard.ts";
 import { TierMetrics } from "./kv/tier-metrics.ts";
 import { NO_HAND_OFF, type TiersTimer, WorkerTiers } from "./kv/tiers.ts";
 import { loadOf } from "./load/worker-load.ts";
@@ -195,9 +195,10 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     this.ctx.every(shared?.look_ms ?? ENGINE_LOOK_MS, { kind: "engine_look" });
     // Measured from here on: a block while the model loads delays no request.
     this.#meter = shared?.meter ?? watchEventLoop(this.ctx.clock);
-    const { name } = this.#model.card;
-    const gauges = { inflight: () => this.#answers.count, load };
-    const { metrics } = this.ctx.system;
+    const drafts = () => this.#engine.draftCounts?.() ?? [];
+    const elsewhere = () => this.#tiers?.elsewhere ?? 0;
+    const gauges = { inflight: () => this.#answers.count, load, elsewhere, drafts };
+    const [{ name }, { metrics }] = [this.#model.card, this.ctx.system];
     this.#metrics = new WorkerMetrics(metrics, worker, name, this.#role.now, gauges);
     this.#orphans = new OrphanWatch(this.ctx.system.metrics, { of: "answers", worker });
     this.ctx.every(shared?.look_ms ?? AUDIT_PERIOD_MS, { kind: "audit" });
@@ -219,7 +220,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       name: () => workerKey(worker, wireOf(this.ctx.system, this.ctx.self)),
       cachedRow: (hashes) => kv.cachedRow(hashes),
       publish: (event) => kv.publish(event),
-      ready: (generate, port, from) => this.#place(generate, port, from),
+      ready: (generate, port, came) => this.#place(generate, port, came),
       isHere: (request) => this.#answers.holds(request),
       settled: () => this.#registerNow(),
       wake: () => this.#loop.wake(),
@@ -300,6 +301,9 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         break;
       case "kv_arrived":
       case "kv_tier_news":
+      case "hand_off_is":
+      case "first_drawn":
+      case "prefetch_kv":
         this.#tiers?.hear(message);
         break;
       case "load_adapter":
@@ -325,10 +329,6 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         if (refusal !== undefined) this.ctx.reply(refusal);
         break;
       }
-      case "hand_off_is":
-      case "prefetch_kv":
-        this.#tiers?.hear(message);
-        break;
       case "change_role":
         this.#role.change(message);
         break;
@@ -389,8 +389,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   }
 
   /** Everything that the request needs is here. */
-  #place(generate: Generate, port: ReplyPort, from?: CachedFrom): void {
-    port.reply(this.#admit(generate, from));
+  #place(generate: Generate, port: ReplyPort, came?: Came): void {
+    port.reply(this.#admit(generate, came));
     this.#tiers?.look();
   }
 
@@ -418,8 +418,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     void work.then((answer) => port.reply(answer));
   }
 
-  #admit(message: Generate, from = this.#tiers?.nothingCame()): Accepted | Refused {
-    const answer = this.#admission.admit(message, from);
+  #admit(message: Generate, came = this.#tiers?.nothingCame()): Accepted | Refused {
+    const answer = this.#admission.admit(message, came);
     if (answer.kind === "refused") {
       this.#metrics.refused(answer.code);
       return answer;

@@ -2,12 +2,14 @@
  * Metrics of one worker, with the names of Dynamo's components where those exist. What the engine
  * counts is read when somebody looks.
  */
-import type { WorkerLoad, WorkerRole } from "../../proto/index.ts";
+import type { WirePassSums, WorkerLoad, WorkerRole } from "../../proto/index.ts";
 import type { Counter, Histogram, Labels, Metrics } from "../../runtime/observe/metrics.ts";
+import type { DraftCounts } from "../engine/engine.ts";
 
 const REQUESTS = "dynamo_component_requests_total";
 const ERRORS = "dynamo_component_errors_total";
 const INFLIGHT = "dynamo_component_inflight_requests";
+const ELSEWHERE = "troupe_worker_prompts_elsewhere";
 const DURATION = "dynamo_component_request_duration_seconds";
 const INFO = "troupe_worker_info";
 
@@ -16,6 +18,10 @@ const duration_bounds_s = [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 300];
 export type WorkerGauges = {
   readonly inflight: () => number;
   readonly load: () => WorkerLoad;
+  /** Of the requests that wait, those whose prompt another worker computes. */
+  readonly elsewhere: () => number;
+  /** Guessed tokens by source; none of an engine that guesses nothing. */
+  readonly drafts: () => readonly DraftCounts[];
 };
 
 type Read = readonly [name: string, help: string, read: (load: WorkerLoad) => number];
@@ -38,6 +44,30 @@ const counters: readonly Read[] = [
   ],
 ];
 
+type PassRead = readonly [name: string, help: string, field: keyof WirePassSums];
+
+/** Of an engine that keeps such sums: their differences say what a pass costs, if it is linear. */
+const passCounters: readonly PassRead[] = [
+  [
+    "troupe_worker_prefill_passes_total",
+    "Passes of the engine that computed prompt tokens.",
+    "prefill_passes",
+  ],
+  ["troupe_worker_prefill_pass_tokens_total", "Prompt tokens of these passes.", "prefill_tokens"],
+  [
+    "troupe_worker_prefill_pass_tokens_squared_total",
+    "Over these passes, each one's prompt tokens squared.",
+    "prefill_tokens_squared",
+  ],
+  ["troupe_worker_decode_passes_total", "Passes of the engine that drew tokens.", "decode_passes"],
+  [
+    "troupe_worker_decode_pass_kv_share_total",
+    "Over these passes, the share of the blocks in use, 0 to 1.",
+    "decode_share",
+  ],
+  ["troupe_worker_pass_seconds_total", "Time of all passes.", "busy_ms"],
+];
+
 const gauges: readonly Read[] = [
   [
     "troupe_worker_event_loop_block_seconds_max",
@@ -46,6 +76,11 @@ const gauges: readonly Read[] = [
   ],
   ["troupe_worker_running_requests", "Requests in the engine's batch.", (load) => load.running],
   ["troupe_worker_waiting_requests", "Requests that wait for it.", (load) => load.waiting],
+  [
+    "troupe_worker_queued_prefill_tokens",
+    "Prompt tokens of what runs and waits that no pass has computed yet.",
+    (load) => load.waiting_prefill_tokens,
+  ],
   ["troupe_worker_kv_blocks_used", "Blocks of live requests.", (load) => load.used_blocks],
   [
     "troupe_worker_kv_blocks_cached",
@@ -57,6 +92,39 @@ const gauges: readonly Read[] = [
     "dynamo_component_gpu_cache_usage_percent",
     "Share of the engine's blocks that live requests use, 0 to 1.",
     (load) => (load.total_blocks > 0 ? load.used_blocks / load.total_blocks : 0),
+  ],
+];
+
+type DraftRead = readonly [name: string, help: string, read: (counts: DraftCounts) => number];
+
+/** Each with the label `source`. */
+const draftCounters: readonly DraftRead[] = [
+  [
+    "troupe_worker_draft_steps_total",
+    "Steps of an answer in which tokens of it were guessed.",
+    ({ drafts }) => drafts,
+  ],
+  ["troupe_worker_drafted_tokens_total", "Tokens that were guessed.", ({ tokens }) => tokens],
+  [
+    "troupe_worker_accepted_tokens_total",
+    "Of these, tokens that the answer has.",
+    ({ accepted }) => accepted,
+  ],
+  [
+    "troupe_worker_rejected_tokens_total",
+    "Of these, tokens that it does not have.",
+    ({ tokens, accepted }) => tokens - accepted,
+  ],
+];
+
+/** The same over all sources with the names of vLLM, which planners and boards of Dynamo read. */
+const vllmCounters: readonly DraftRead[] = [
+  ["vllm:spec_decode_num_drafts_total", "Number of spec decoding drafts.", ({ drafts }) => drafts],
+  ["vllm:spec_decode_num_draft_tokens_total", "Number of draft tokens.", ({ tokens }) => tokens],
+  [
+    "vllm:spec_decode_num_accepted_tokens_total",
+    "Number of accepted tokens.",
+    ({ accepted }) => accepted,
   ],
 ];
 
@@ -129,15 +197,58 @@ export class WorkerMetrics {
     for (const [name, about, read] of gauges) {
       metrics.gauge(name, about, labels, () => read(this.#gauges.load()));
     }
+    metrics.gauge(
+      ELSEWHERE,
+      "Of the waiting requests, those whose prompt another worker computes.",
+      labels,
+      this.#gauges.elsewhere,
+    );
+    this.#showDrafts(labels);
+    if (this.#gauges.load().passes === undefined) return;
+    for (const [name, about, field] of passCounters) {
+      // Metrics are in seconds.
+      const unit = field === "busy_ms" ? 1_000 : 1;
+      const read = () => (this.#gauges.load().passes?.[field] ?? 0) / unit;
+      metrics.counter(name, about, labels, read);
+    }
+  }
+
+  /** An engine that guesses has all of its sources from the start. */
+  #showDrafts(labels: Labels): void {
+    const { drafts } = this.#gauges;
+    const sources = drafts().map(({ source }) => source);
+    if (sources.length === 0) return;
+    for (const [name, about, read] of draftCounters) {
+      for (const [i, source] of sources.entries()) {
+        const of = { ...labels, source };
+        this.#metrics.counter(name, about, of, () => read(drafts()[i]!));
+      }
+    }
+    const of = { ...labels, model_name: this.#model };
+    for (const [name, about, read] of vllmCounters) {
+      const sum = () => drafts().reduce((all, each) => all + read(each), 0);
+      this.#metrics.counter(name, about, of, sum);
+    }
+  }
+
+  #removeDrafts(): void {
+    const of = { ...this.#labels, model_name: this.#model };
+    for (const [name] of vllmCounters) this.#metrics.remove(name, of);
+    for (const { source } of this.#gauges.drafts()) {
+      for (const [name] of draftCounters) {
+        this.#metrics.remove(name, { ...this.#labels, source });
+      }
+    }
   }
 
   /** Removes the gauges, which read this life's values; the next life makes its own. */
   remove(): void {
-    const own = [...counters, ...gauges].map(([name]) => name);
-    for (const name of [REQUESTS, INFLIGHT, DURATION, ...own]) {
+    const own = [...counters, ...gauges, ...passCounters].map(([name]) => name);
+    for (const name of [REQUESTS, INFLIGHT, ELSEWHERE, DURATION, ...own]) {
       this.#metrics.remove(name, this.#labels);
     }
     this.#metrics.remove(INFO, this.#info);
+    this.#removeDrafts();
     for (const code of this.#refusal_codes) {
       this.#metrics.remove(ERRORS, { ...this.#labels, error_type: code });
     }

@@ -32,6 +32,7 @@ const slotsOf = {
   router: rootPaths.routers,
   frontend: rootPaths.frontends,
   kv: rootPaths.kv,
+  planner: rootPaths.planners,
 } as const;
 
 /** For an end, beside the drain. */
@@ -70,6 +71,7 @@ export class Children {
       router: new Slots(system, slotsOf.router),
       frontend: new Slots(system, slotsOf.frontend),
       kv: new Slots(system, slotsOf.kv),
+      planner: new Slots(system, slotsOf.planner),
     };
   }
 
@@ -78,10 +80,12 @@ export class Children {
     return this.#closed;
   }
 
-  /** Once the tree stands. `keeps`: there is a keeper of blocks. */
-  watch(keeps: boolean): void {
-    const { kv, ...others } = this.#slots;
-    for (const slots of [...Object.values(others), ...(keeps ? [kv] : [])]) slots.watch();
+  /** Once the tree stands: which of the supervisors that not each root has are there. */
+  watch(has: { readonly kv: boolean; readonly planner: boolean }): void {
+    const { kv, planner, ...others } = this.#slots;
+    for (const slots of Object.values(others)) slots.watch();
+    if (has.kv) kv.watch();
+    if (has.planner) planner.watch();
   }
 
   /** All at once. Rejects with SettingsError: one line that says why one of them cannot start. */
@@ -167,6 +171,10 @@ export class Children {
       detail: string;
     };
     if (stage === SERVING_STAGE) this.#world.serving(node);
-    else this.#world.status(`${node}: ${stage} ${detail}`, stage === "load" ? fraction : undefined);
+    else
+      this.#world.status(
+        `${node}: ${stage} ${detail}`,
+        stage === "load" && detail !== "" ? fraction : undefined,
+      );
   }
 }

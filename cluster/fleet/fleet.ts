@@ -5,12 +5,16 @@
  *
  *   add      name, slot, process ──ready──▶ serving        (not ready in its budget: given up)
  *   retire   no next life, drain ──▶ end of its slot ──▶ forgotten
+ *
+ * A worker whose process ended starts again until the registry has it: one that keeps ending is
+ * not taken for one that serves.
  */
 import { ChangeBook, type Workforce } from "../../actors/pool/pool.ts";
 import type {
   AddWorkers,
   ControlActor,
   Drain,
+  GetPool,
   InspectMessage,
   Pool,
   RetiredWorker,
@@ -36,6 +40,8 @@ export type FleetParts = {
   readonly children: Children;
   readonly source: BootSource;
   readonly models: readonly FoundModel[];
+  /** Processors of this machine. */
+  readonly cores: number;
 };
 
 type State = "starting" | "serving" | "retiring";
@@ -46,8 +52,11 @@ type Crew = { readonly child: WorkerChild; readonly workers: string[] };
 type Member = {
   readonly worker: string;
   readonly crew: Crew;
-  readonly added: boolean;
+  readonly change: string | undefined;
+  /** What it was last heard to be: a worker may get another role while it runs. */
+  role: WorkerRole;
   state: State;
+  since_ms: number;
 };
 
 /** As many as --workers may name; a larger wish is a slip. */
@@ -63,33 +72,69 @@ export class Fleet implements Workforce {
   readonly #book = new ChangeBook();
   readonly #members = new Map<string, Member>();
   readonly #numbers: WorkerNumbers;
+  readonly #since_ms: number;
 
   /** @param children the workers that the cluster is started with */
   constructor(parts: FleetParts, children: readonly WorkerChild[]) {
     this.#parts = parts;
-    for (const child of children) this.#enlist(child, false, "serving");
+    this.#since_ms = parts.system.capabilities.clock.now_ms();
+    for (const child of children) this.#enlist(child, undefined, "serving");
     const { prefix } = parts.source.machine;
     const names = [...this.#members.keys()].map((name) => name.slice(prefix.length));
     this.#numbers = new WorkerNumbers(names);
+    parts.discovery.watchWorkers((change) => {
+      if (change.kind === "gone") this.#move(change.worker, "serving", "starting");
+      if (change.kind !== "up") return;
+      const { worker, role } = change.record;
+      this.#heardRole(worker, role);
+      this.#move(worker, "starting", "serving");
+    });
+  }
+
+  /** Should its process end, its next life has the role that it had last. */
+  #heardRole(worker: string, role: WorkerRole): void {
+    const member = this.#members.get(worker);
+    if (member === undefined || member.role === role) return;
+    member.role = role;
+    const { child, workers } = member.crew;
+    // Workers of one process are started in one role.
+    if (workers.length > 1) return;
+    this.#parts.children.refit(child.node, { ...child.boot, workers, worker_role: role });
+  }
+
+  #move(worker: string, from: State, to: State): void {
+    const member = this.#members.get(worker);
+    if (member?.state === from) this.#setState(member, to);
   }
 
   add(change: AddWorkers): Promise<WorkersAdded> {
-    const answer = this.#book.once(`add ${change.change}`, change.epoch, () => this.#add(change));
-    return answer ?? Promise.resolve(noneAdded(change.change, this.#late(change.epoch)));
+    const { epoch, count: asked } = change;
+    const about = this.#modelOf(change.model)?.name ?? "";
+    const named = { name: `add ${change.change}`, epoch, about, asked };
+    const answer = this.#book.once(named, () => this.#add(change));
+    return answer ?? Promise.resolve(noneAdded(change.change, this.#late(epoch, about)));
   }
 
   retire(change: RetireWorkers): Promise<WorkersRetired> {
-    const name = `retire ${change.change}`;
-    const answer = this.#book.once(name, change.epoch, () => this.#retire(change));
-    return answer ?? Promise.resolve(noneRetired(change.change, this.#late(change.epoch)));
+    const { epoch, workers } = change;
+    const member = workers.map((worker) => this.#members.get(worker)).find((each) => each);
+    const about = member?.crew.child.boot.model_name ?? "";
+    const named = { name: `retire ${change.change}`, epoch, about, asked: workers.length };
+    const answer = this.#book.once(named, () => this.#retire(change));
+    return answer ?? Promise.resolve(noneRetired(change.change, this.#late(epoch, about)));
   }
 
-  pool(): Pool {
-    const { source, models } = this.#parts;
-    const workers = [...this.#members.values()].map(({ worker, crew, state, added }) => {
+  pool({ change, epoch = 0, model = "" }: Partial<GetPool> = {}): Pool {
+    const { source, models, system, cores } = this.#parts;
+    if (epoch > 0 && model !== "") this.#book.raise(model, epoch);
+    const now_ms = system.capabilities.clock.now_ms();
+    const workers = [...this.#members.values()].map((member) => {
+      const { worker, crew, role, state, since_ms, change } = member;
       const { node, boot } = crew.child;
-      const { model_name: model, worker_role: role } = boot;
-      return { worker, process: node, model, role, state, added };
+      const { model_name: model } = boot;
+      const added = change !== undefined;
+      const state_ms = now_ms - since_ms;
+      return { worker, process: node, model, role, state, added, state_ms, change: change ?? "" };
     });
     return {
       kind: "pool",
@@ -97,17 +142,29 @@ export class Fleet implements Workforce {
       epoch: this.#book.epoch,
       workers: workers.sort((a, b) => byName(a.worker, b.worker)),
       models: models.map(({ name }) => name),
+      asked: this.#book.asked(`add ${change}`) || this.#book.asked(`retire ${change}`),
+      cores,
+      up_ms: now_ms - this.#since_ms,
+      pairs: source.settings.workers.some(({ role }) => role !== "aggregated"),
     };
   }
 
-  #late(epoch: number): string {
-    return `epoch ${epoch} is over: epoch ${this.#book.epoch} decides now`;
+  #late(epoch: number, about: string): string {
+    return `epoch ${epoch} is over: epoch ${this.#book.epochOf(about)} decides now`;
   }
 
-  #enlist(child: WorkerChild, added: boolean, state: State): Member[] {
+  #setState(member: Member, state: State): void {
+    member.state = state;
+    member.since_ms = this.#parts.system.capabilities.clock.now_ms();
+  }
+
+  /** `change`: what asked for it; undefined: the cluster was started with it. */
+  #enlist(child: WorkerChild, change: string | undefined, state: State): Member[] {
     const crew: Crew = { child, workers: [...child.boot.workers] };
+    const since_ms = this.#parts.system.capabilities.clock.now_ms();
     return child.boot.workers.map((worker) => {
-      const member: Member = { worker, crew, added, state };
+      const { worker_role: role } = child.boot;
+      const member: Member = { worker, crew, change, role, state, since_ms };
       this.#members.set(worker, member);
       return member;
     });
@@ -127,13 +184,17 @@ export class Fleet implements Workforce {
     const failed: WorkerFailure[] = [];
     const workers: string[] = [];
     const sharers = this.#members.size + count;
-    const news = Array.from({ length: count }, () => this.#next(model, role, sharers));
+    const news = Array.from({ length: count }, () =>
+      this.#next(model, role, sharers, change.change),
+    );
     await Promise.all(
       news.map(async ({ child, members }) => {
         try {
           await this.#start(child, ready_ms || readyBudget_ms(child.weight_bytes));
           workers.push(child.node);
-          for (const member of members) if (member.state === "starting") member.state = "serving";
+          for (const member of members) {
+            if (member.state === "starting") this.#setState(member, "serving");
+          }
         } catch (error) {
           failed.push({ worker: child.node, why: errorText(error) });
           this.#dismiss(members);
@@ -177,14 +238,14 @@ export class Fleet implements Workforce {
   }
 
   /** Enlists one more worker: from here on its name and its CPUs are taken. */
-  #next(model: FoundModel, role: WorkerRole, sharers: number) {
+  #next(model: FoundModel, role: WorkerRole, sharers: number, change: string) {
     const { source } = this.#parts;
     const names = [source.machine.prefix + this.#numbers.take(role)];
     const crews = new Set([...this.#members.values()].map(({ crew }) => crew));
     const taken = [...crews].map(({ child }) => child.cpus);
     const range = freestCpus(source.settings.cpus, taken);
     const child = addedChild(source, model, { role, names, sharers }, range);
-    return { child, members: this.#enlist(child, true, "starting") };
+    return { child, members: this.#enlist(child, change, "starting") };
   }
 
   /** All tries together have the budget. */
@@ -248,7 +309,7 @@ export class Fleet implements Workforce {
     const { node, boot } = crew.child;
     if (member.state === "retiring") throw new Error(`${worker} is on its way out already`);
     const starts = member.state === "starting";
-    member.state = "retiring";
+    this.#setState(member, "retiring");
     crew.workers.splice(crew.workers.indexOf(worker), 1);
     const alone = crew.workers.length === 0;
     // Should the process end meanwhile, its next life is without this worker.
@@ -258,7 +319,7 @@ export class Fleet implements Workforce {
       if (alone) await children.end(node);
       else await this.#retireInside(node, worker);
       const { finished, unfinished } = drained;
-      return { worker, model: boot.model_name, role: boot.worker_role, finished, unfinished };
+      return { worker, model: boot.model_name, role: member.role, finished, unfinished };
     } finally {
       this.#dismiss([member]);
     }

@@ -35,6 +35,8 @@ export type RoleParts = {
   readonly faults: FaultInjector | undefined;
   /** A simulation's. */
   readonly block_memory: MemoryDoor | undefined;
+  /** Bytes that this process may still take; undefined: in a simulation. */
+  readonly freeMemory: (() => number | undefined) | undefined;
   /** The page for browsers. */
   readonly page: (() => Promise<PageParts>) | undefined;
   /** Loads a gRPC server. */

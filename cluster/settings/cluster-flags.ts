@@ -1,5 +1,6 @@
 /** The settings of a machine as a whole: what runs on it, and how it joins others. */
 import { engineNames } from "../../actors/engine/engines.ts";
+import { DEFAULT_NAMESPACE } from "../boot.ts";
 
 export const engineNameFlags = {
   engine: {
@@ -80,7 +81,15 @@ export const stopFlags = {
 } as const;
 
 /** Roles of machines that join a cluster; `all`: the machine that starts one. */
-export const roles = ["all", "worker", "prefill", "decode", "frontend", "router"] as const;
+export const roles = [
+  "all",
+  "worker",
+  "prefill",
+  "decode",
+  "frontend",
+  "router",
+  "planner",
+] as const;
 export type RootRole = (typeof roles)[number];
 
 export const planeFlags = {
@@ -104,7 +113,7 @@ export const planeFlags = {
   namespace: {
     name: "namespace",
     type: "text",
-    default: "troupe",
+    default: DEFAULT_NAMESPACE,
     env: ["DYN_NAMESPACE"],
     help: "clusters that share NATS and Redis have different ones",
   },

@@ -1,7 +1,12 @@
 /** Settings of the two doors. A setting that no request can ever match is refused. */
-import { movedPaths, pathFlags } from "../../actors/frontend/flags.ts";
+import { addressFlags, grpcFlags, movedPaths, pathFlags } from "../../actors/frontend/flags.ts";
 import { placeOf, tablePaths } from "../../actors/frontend/settings.ts";
 import { type InspectorSettings, inspectorFlags } from "../../actors/inspector/flags.ts";
+import {
+  MIN_ENDPOINTS_HOST,
+  type PlannerDoorSettings,
+  plannerDoorFlags,
+} from "../../actors/planner/outside/flags.ts";
 import type { SettingsOf } from "../../runtime/setting.ts";
 import { SettingsError } from "./settings-error.ts";
 
@@ -69,18 +74,48 @@ export function checkTlsGiven(settings: { readonly tls_cert: string; readonly tl
   throw new SettingsError(`--tls-${given}-path needs --tls-${lacks}-path beside it: give both`);
 }
 
-type Door = { readonly host: string; readonly port: number };
+/** One that listens; `port` 0: any free one, or none. */
+type Door = { readonly flag: string; readonly host: string; readonly port: number };
+
+export const frontendDoors = (given: FrontendDoors): readonly Door[] => [
+  { flag: addressFlags.port.name, host: given.host, port: given.port },
+  { flag: grpcFlags.kserve_port.name, host: given.host, port: given.kserve_port },
+];
+type FrontendDoors = SettingsOf<typeof addressFlags & typeof grpcFlags>;
+
+export const inspectorDoor = ({ host, port }: InspectorSettings): Door => ({
+  ...{ flag: inspectorFlags.port.name, host, port },
+});
+
+export const plannerDoors = (given: PlannerDoorSettings): readonly Door[] => [
+  {
+    flag: plannerDoorFlags.prometheus_port.name,
+    ...{ host: given.prometheus_host, port: given.prometheus_port },
+  },
+  {
+    flag: plannerDoorFlags.min_endpoints_port.name,
+    ...{ host: MIN_ENDPOINTS_HOST, port: given.min_endpoints_port },
+  },
+];
+
+/** A name that everybody has for an address. */
+const addressOf = (host: string): string => (host === "localhost" ? "127.0.0.1" : host);
 
 const everyAddress: readonly string[] = ["", "0.0.0.0", "::", "[::]"];
 
-/** Throws SettingsError when both doors would listen at one place. */
-export function checkPorts({ host, port }: Door, inspector: Door): void {
-  if (port === 0 || port !== inspector.port) return;
-  const same = host === inspector.host;
-  if (!same && ![host, inspector.host].some((at) => everyAddress.includes(at))) return;
-  throw new SettingsError(
-    `--port and --inspector-port both name port ${port}: give one of them another`,
-  );
+/** Throws SettingsError when two doors would listen at one place. */
+export function checkPorts(doors: readonly Door[]): void {
+  for (const [at, { flag, host, port }] of doors.entries()) {
+    const other = doors.slice(0, at).find((each) => {
+      if (port === 0 || each.port !== port) return false;
+      const [one, two] = [addressOf(each.host), addressOf(host)];
+      return one === two || everyAddress.includes(one) || everyAddress.includes(two);
+    });
+    if (other === undefined) continue;
+    throw new SettingsError(
+      `--${other.flag} and --${flag} both name port ${port}: give one of them another`,
+    );
+  }
 }
 
 type PathSettings = SettingsOf<typeof pathFlags>;

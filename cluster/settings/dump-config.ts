@@ -17,6 +17,7 @@ import {
 } from "../../actors/frontend/flags.ts";
 import { inspectorFlags } from "../../actors/inspector/flags.ts";
 import { kvFlags } from "../../actors/kv/flags.ts";
+import { plannerFlags } from "../../actors/planner/flags.ts";
 import { routerFlags } from "../../actors/router/flags.ts";
 import { keepFlags } from "../../actors/worker/flags.ts";
 import { type FlagValue, givenFor } from "../../runtime/setting.ts";
@@ -57,6 +58,7 @@ export function dumpConfig(settings: Settings): string {
     cpus: settings.cpus.map(cpuText),
     ...givenFor(processCountFlags, settings),
     ...routerConfig(settings.router),
+    ...plannerConfig(settings.planner),
     ...givenFor(accessFlags, {
       ...frontend,
       api_keys: frontend.api_keys.map(() => HIDDEN_KEY),
@@ -103,6 +105,13 @@ function routerConfig(router: RouterSettings): Record<string, FlagValue> {
   const all = givenFor(routerFlags, { ...router, classes, weights });
   // Another policy has no objective.
   return router.policy === "adaptive" ? all : { ...all, [routerFlags.objective.name]: "" };
+}
+
+/** What nobody gave is left to the file. */
+function plannerConfig(planner: Settings["planner"]): Record<string, FlagValue> {
+  if (planner === undefined) return {};
+  const all = Object.entries(givenFor(plannerFlags, planner));
+  return Object.fromEntries(all.filter(([name]) => planner.given.includes(name)));
 }
 
 /** How much and of whom says nothing where nothing is recorded. */

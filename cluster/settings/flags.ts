@@ -21,6 +21,7 @@ import {
 import { inspectorFlags } from "../../actors/inspector/flags.ts";
 import { kvFlags } from "../../actors/kv/flags.ts";
 import { modelFlags } from "../../actors/model/flags.ts";
+import { plannerFlags } from "../../actors/planner/flags.ts";
 import { routerFlags } from "../../actors/router/flags.ts";
 import { keepFlags, markFlags } from "../../actors/worker/flags.ts";
 import type { Flag, FlagGroup } from "../../runtime/setting.ts";
@@ -52,6 +53,7 @@ const sections = [
   processCountFlags,
   cpuFlags,
   routerFlags,
+  plannerFlags,
   accessFlags,
   loraFlags,
   grpcFlags,
@@ -89,6 +91,7 @@ const HEADINGS: ReadonlyMap<object, string> = new Map<object, string>([
   [engineNameFlags, "Engine and models"],
   [workerCountFlags, "Processes"],
   [routerFlags, "Routing"],
+  [plannerFlags, "Planner"],
   [accessFlags, "Keys, TLS and web pages"],
   [grpcFlags, "KServe and the request trace"],
   [stopFlags, "Time limits and answers"],

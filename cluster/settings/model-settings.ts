@@ -1,4 +1,7 @@
-/** `--model`, `--model-name` and `--lora`: which models and adapters are served, and as what. */
+/**
+ * `--model`, `--model-name`, `--lora` and `--draft-model`: which models and adapters are served, as
+ * what, and which models guess for them.
+ */
 import { SettingsError } from "./settings-error.ts";
 
 export type ModelSetting = {
@@ -86,3 +89,48 @@ export function loraSettings(
 /** As the flag takes it. */
 export const loraText = ({ model, name, source }: LoraSetting): string =>
   `${model === undefined ? "" : `${model}:`}${name}=${source}`;
+
+/** `--draft-model`: a smaller model whose guesses a served one checks. */
+export type DraftSetting = {
+  /** Undefined = of the only model. */
+  readonly model?: string;
+  /** As `--model` takes it. */
+  readonly source: string;
+};
+
+/**
+ * Each is `SOURCE`, or `MODEL=SOURCE`. Throws SettingsError.
+ * @param served with their names, where they were given one
+ */
+export function draftModels(
+  given: readonly string[],
+  served: readonly { readonly name?: string }[],
+): readonly DraftSetting[] {
+  const models = served.map(({ name }) => name);
+  const settings = given.map((text): DraftSetting => {
+    const equals = text.indexOf("=");
+    const model = equals > 0 ? text.slice(0, equals) : undefined;
+    if (model === undefined || !models.includes(model)) return { source: text };
+    const source = text.slice(equals + 1).trim();
+    if (source !== "") return { model, source };
+    throw new SettingsError(`--draft-model ${text} names no source: give ${model}=SOURCE`);
+  });
+  const alone = settings.find(({ model }) => model === undefined);
+  if (alone !== undefined && models.length > 1) {
+    throw new SettingsError(
+      `--draft-model ${alone.source}: say of which model: MODEL=SOURCE, MODEL one of ${models.join(", ")}`,
+    );
+  }
+  const names = settings.map(({ model }) => model);
+  if (new Set(names).size < names.length || (alone !== undefined && settings.length > 1)) {
+    throw new SettingsError("--draft-model: a model has one draft model, and one is given twice");
+  }
+  return settings;
+}
+
+/** The source of the draft model of a served model; undefined: it has none. */
+export const draftFor = (
+  settings: readonly DraftSetting[],
+  model: string | undefined,
+): string | undefined =>
+  settings.find((setting) => setting.model === undefined || setting.model === model)?.source;

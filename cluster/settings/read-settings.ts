@@ -1,6 +1,8 @@
 /** Command line, environment and the files that they name → a command. */
 import { fieldFlags } from "../../actors/frontend/flags.ts";
 import { readRequestTemplate } from "../../actors/frontend/settings.ts";
+import { plannerFlags } from "../../actors/planner/flags.ts";
+import { CONFIG_MAX_BYTES } from "../../actors/planner/pipeline/config-text.ts";
 import { routerFlags } from "../../actors/router/flags.ts";
 import { errorText } from "../../runtime/error-text.ts";
 import { TextFileError } from "../../runtime/real/read-text.ts";
@@ -57,7 +59,11 @@ export function readSettings(
     template_file === undefined
       ? undefined
       : templateOf(`${template_file}`, textOf(`${template_file}`, `--${name}`));
-  const settings = settle(layers, keys.lines, keys.rules, template);
+  const plan_name = plannerFlags.config.name;
+  const plan_file = layers.find((layer) => layer[plan_name] !== undefined)?.[plan_name];
+  const plan =
+    plan_file === undefined ? "" : textOf(`${plan_file}`, `--${plan_name}`, CONFIG_MAX_BYTES);
+  const settings = settle(layers, keys.lines, keys.rules, template, plan);
   for (const { file } of settings.chat_templates) {
     if (file !== undefined) {
       checkTemplate(file, textOf(file, "--chat-template", TEMPLATE_MAX_BYTES));

@@ -143,7 +143,10 @@ function take(values: Record<string, FlagValue>, spec: Flag, text: string, origi
     values[spec.name] = /^(true|1|yes)$/i.test(text);
   } else if (spec.type === "choice") {
     if (!spec.choices.includes(text)) {
-      throw new SettingsError(`${origin} is one of ${spec.choices.join(", ")}, not "${text}"`);
+      const hint = spec.hint === undefined ? "" : `; ${spec.hint}`;
+      throw new SettingsError(
+        `${origin} is one of ${spec.choices.join(", ")}, not "${text}"${hint}`,
+      );
     }
     values[spec.name] = text;
   } else if (spec.type === "whole" || spec.type === "seconds" || spec.type === "number") {

@@ -5,6 +5,7 @@ import { type KeyRule, plainKey, type RequestTemplate } from "../../actors/front
 import { type InspectorSettings, inspectorFlags } from "../../actors/inspector/flags.ts";
 import { type KvSettings, kvFlags } from "../../actors/kv/flags.ts";
 import { modelFlags } from "../../actors/model/flags.ts";
+import { type PlannerSettings, plannerFlags } from "../../actors/planner/flags.ts";
 import { routerFlags } from "../../actors/router/flags.ts";
 import { type KeepSettings, keepFlags, markFlags } from "../../actors/worker/flags.ts";
 import {
@@ -31,6 +32,9 @@ import {
   checkStatusPaths,
   checkTlsGiven,
   checkToken,
+  frontendDoors,
+  inspectorDoor,
+  plannerDoors,
 } from "./door-settings.ts";
 import { type EngineSettings, engineSettings } from "./engine-settings.ts";
 import type { FlagName } from "./flags.ts";
@@ -38,12 +42,15 @@ import { checkKeys } from "./key-settings.ts";
 import { kvSettings } from "./kv-settings.ts";
 import { type MachineSettings, machineSettings } from "./machine-settings.ts";
 import {
+  type DraftSetting,
+  draftModels,
   type LoraSetting,
   loraSettings,
   type ModelSetting,
   modelSettings,
 } from "./model-settings.ts";
 import { checkParsers } from "./parser-settings.ts";
+import { plannerSettings } from "./planner-settings.ts";
 import type { Values } from "./read-values.ts";
 import { policyClasses } from "./router/policy-classes.ts";
 import type { RouterSettings } from "./router/router-settings.ts";
@@ -63,6 +70,7 @@ export type Settings = SettingsOf<
     readonly loras: readonly LoraSetting[];
     /** Instead of the models' own. */
     readonly chat_templates: readonly ChatTemplateSetting[];
+    readonly draft_models: readonly DraftSetting[];
     readonly engine: EngineSettings;
     /** Of worker processes in turn; none: wherever the system puts them. */
     readonly cpus: readonly CpuRange[];
@@ -73,19 +81,23 @@ export type Settings = SettingsOf<
     /** Nobody said how much host memory pairs have: the models do. */
     readonly kv_by_model: boolean;
     readonly router: RouterSettings;
+    /** Undefined: the number of workers is changed by people alone. */
+    readonly planner: PlannerSettings | undefined;
     readonly frontend: FrontendSettings;
     readonly inspector: InspectorSettings;
   };
 
 /**
  * The first layer that has a name wins. `keys` are the lines of --api-key-file, `rules` its keys as
- * they may be used; without rules each line opens everything. `template` is --request-template.
+ * they may be used; without rules each line opens everything. `template` is --request-template,
+ * `planner_config` the text of --planner-config.
  */
 export function settle(
   layers: readonly Values[],
   keys: readonly string[],
   rules: readonly KeyRule[] = keys.map(plainKey),
   template?: RequestTemplate,
+  planner_config = "",
 ): Settings {
   const given = (name: string): FlagValue | undefined =>
     layers.find((values) => values[name as FlagName] !== undefined)?.[name as FlagName];
@@ -102,7 +114,6 @@ export function settle(
   const { api_key_file, ...frontend } = read(frontendFlags);
   const own_keys = checkKeys(frontend.api_keys, "--api-key");
   const serves = machine.role === "all" || machine.role === "frontend";
-  if (serves) checkPorts(frontend, inspector);
   checkPaths(frontend);
   checkTlsGiven(frontend);
   checkHosts(inspector.allow_hosts);
@@ -110,6 +121,11 @@ export function settle(
   checkStatusPaths(inspector);
   checkOrigins(frontend.cors_origin);
   const kv_by_model = handsOver(engine.name, workers) && !isGiven(kvFlags.host_bytes.name);
+  const planner = plannerSettings(read(plannerFlags), machine.role, isGiven, planner_config);
+  checkPorts([
+    ...(serves ? [...frontendDoors(frontend), inspectorDoor(inspector)] : []),
+    ...(planner === undefined ? [] : plannerDoors(planner)),
+  ]);
   checkParsers(frontend, machine.role === "all" ? models : undefined);
   return {
     ...{ engine, models, workers, inspector, ...machine },
@@ -118,6 +134,7 @@ export function settle(
     ...read(processFlags),
     ...read(recordFlags),
     loras: loraSettings(loras, models),
+    draft_models: draftModels(textsOf(engine.own["draft_models"]), models),
     chat_templates: chatTemplates([...chat_templates, ...jinja_templates], models),
     cpus: cpuRanges(read(cpuFlags).cpus),
     worker_labels: workerMarks("worker-label", labels, workers, models.length),
@@ -125,6 +142,7 @@ export function settle(
     keep: read(keepFlags),
     kv: kvSettings(read(kvFlags), kv_by_model, machine.planes !== undefined),
     kv_by_model,
+    planner,
     router: {
       ...router,
       classes: policyClasses(router.classes),
@@ -138,3 +156,7 @@ export function settle(
     },
   };
 }
+
+/** The values of a list that not every engine has. */
+const textsOf = (value: FlagValue | undefined): readonly string[] =>
+  Array.isArray(value) ? value : [];

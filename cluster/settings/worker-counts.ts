@@ -12,7 +12,8 @@ export type WorkerCount = {
 };
 
 /** True: a machine of this role has workers. */
-export const hasWorkers = (role: RootRole): boolean => role !== "frontend" && role !== "router";
+export const hasWorkers = (role: RootRole): boolean =>
+  role !== "frontend" && role !== "router" && role !== "planner";
 
 /** The first part of their names: `worker-0`, `prefill-0`. */
 export const namedAfter = (role: WorkerRole): string => (role === "aggregated" ? "worker" : role);

@@ -2,6 +2,8 @@
  * What the inspector says, as it comes: frames over its WebSocket, or whole trees asked for each
  * second where there is none. A connection that is lost is opened again.
  */
+
+import { plannerWords } from "./planner-words.ts";
 import { applyTree, type Rows, readTotals, type Totals, withRates } from "./row.ts";
 import type { Link } from "./view.ts";
 
@@ -9,6 +11,8 @@ export type News = {
   readonly link: Link;
   readonly rows: Rows;
   readonly totals: Totals | undefined;
+  /** What planners decide, in words; empty: there is none. */
+  readonly planner: string;
 };
 
 const LOOK_MS = 1_000;
@@ -32,6 +36,11 @@ export async function askTotals(url: string): Promise<Totals | undefined> {
   const body = await asked(url, "/api/load").catch(() => undefined);
   const points = (body as { points?: unknown[] } | undefined)?.points;
   return readTotals(points?.at(-1));
+}
+
+/** Empty: there is no planner. */
+export async function askPlanner(url: string): Promise<string> {
+  return plannerWords(await asked(url, "/api/planner").catch(() => undefined)) ?? "";
 }
 
 async function asked(url: string, path: string): Promise<unknown> {
@@ -59,7 +68,10 @@ function reason(error: unknown): string {
 export class Feed {
   readonly #url: string;
   readonly #heard: (news: News) => void;
-  #news: News = { link: { kind: "away", why: "connecting" }, rows: new Map(), totals: undefined };
+  #news: News = {
+    ...{ link: { kind: "away", why: "connecting" }, rows: new Map() },
+    ...{ totals: undefined, planner: "" },
+  };
   #stopped = false;
   #socket: WebSocket | undefined;
 
@@ -102,7 +114,7 @@ export class Feed {
       const socket = new WebSocket(target, { headers: { Origin: this.#url } });
       this.#socket = socket;
       const late = setTimeout(() => socket.close(), FIRST_FRAME_MS);
-      socket.onopen = () => socket.send(JSON.stringify({ watch: ["tree", "load"] }));
+      socket.onopen = () => socket.send(JSON.stringify({ watch: ["tree", "load", "planner"] }));
       socket.onmessage = ({ data }) => {
         const frame = frameIn(data);
         if (frame === undefined) return;
@@ -123,6 +135,9 @@ export class Feed {
   #take(frame: Readonly<Record<string, unknown>>): void {
     const link = { kind: "live" } as const;
     if (frame["topic"] === "tree") this.#say({ link, rows: applyTree(this.#news.rows, frame) });
+    if (frame["topic"] === "planner") {
+      this.#say({ link, planner: plannerWords(frame) ?? this.#news.planner });
+    }
     if (frame["topic"] === "load") {
       this.#say({ link, totals: readTotals(frame["point"]) ?? this.#news.totals });
     }
@@ -134,7 +149,9 @@ export class Feed {
     const began_ms = performance.now();
     const first = await askTree(this.#url);
     const totals = await askTotals(this.#url);
-    this.#say({ link: { kind: "polling" }, rows: before.size === 0 ? first : before, totals });
+    const planner = await askPlanner(this.#url);
+    const rows_before = before.size === 0 ? first : before;
+    this.#say({ link: { kind: "polling" }, rows: rows_before, totals, planner });
     await Bun.sleep(LOOK_MS);
     const rows = await askTree(this.#url);
     this.#say({ rows: withRates(first, rows, performance.now() - began_ms) });

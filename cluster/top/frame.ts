@@ -1,7 +1,7 @@
 /** What `bun run top` shows: a view and a size → lines. Pure. */
 import { bytes, count, fitted, span } from "./format.ts";
 import type { Listed, RoleRow } from "./listing.ts";
-import { plain, type Totals } from "./row.ts";
+import { plain } from "./row.ts";
 import { linesOf, rolesOf, scrolled, type View } from "./view.ts";
 
 export type Size = { readonly columns: number; readonly lines: number };
@@ -99,7 +99,7 @@ export function frameOf(view: View, size: Size, style: Style): string[] {
   const height = rowsIn(size);
   const table = tableOf(view, width, style, height);
   const body = [...table.rows, ...new Array(height).fill("".padEnd(width))].slice(0, height);
-  const head = [titleOf(view, width), totalsOf(view.totals, width), table.title];
+  const head = [titleOf(view, width), totalsOf(view, width), table.title];
   const painted = [
     paint(head[0] ?? "", "bold", style),
     head[1] ?? "",
@@ -111,7 +111,7 @@ export function frameOf(view: View, size: Size, style: Style): string[] {
 /** The whole table, for a script: as many lines as it takes. */
 export function printed(view: View, width: number, style: Style): string[] {
   const { title, rows } = tableOf(view, width, { ...style, marks: false }, undefined);
-  const lines = [titleOf(view, width), totalsOf(view.totals, width), title, ...rows];
+  const lines = [titleOf(view, width), totalsOf(view, width), title, ...rows];
   return lines.map((line) => line.trimEnd());
 }
 
@@ -198,8 +198,8 @@ function titleOf({ url, link, rows }: View, width: number): string {
   return fitted(`troupe top  ${url}  ${state}  ${sizes}`, width);
 }
 
-function totalsOf(totals: Totals | undefined, width: number): string {
-  if (totals === undefined) return fitted("", width);
+function totalsOf({ totals, planner }: View, width: number): string {
+  if (totals === undefined) return fitted(planner, width);
   const pair = (a: number | null, b: number | null) =>
     a === null ? "–" : `${span(a)}/${b === null ? "–" : span(b)}`;
   const { requests_per_s, tokens_per_s, running, waiting } = totals;
@@ -209,6 +209,7 @@ function totalsOf(totals: Totals | undefined, width: number): string {
     `TTFT ${pair(totals.ttft_p50_ms, totals.ttft_p99_ms)}`,
     `ITL ${pair(totals.itl_p50_ms, totals.itl_p99_ms)}`,
     `run ${count(running)} wait ${count(waiting)}`,
+    planner,
   ];
   return fitted(parts.join("  "), width);
 }

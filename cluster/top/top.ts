@@ -1,6 +1,6 @@
 /** `bun run top`: the tree of a running cluster and its rates, in a terminal. */
 import { parseArgs } from "node:util";
-import { askTotals, askTree, Feed } from "./feed.ts";
+import { askPlanner, askTotals, askTree, Feed } from "./feed.ts";
 import { frameOf, printed, rowsIn } from "./frame.ts";
 import { type Sort, sorts } from "./listing.ts";
 import { withRates } from "./row.ts";
@@ -65,8 +65,8 @@ async function once(url: string, sort: Sort, filter: string): Promise<void> {
     const began_ms = performance.now();
     await Bun.sleep(ONCE_MS);
     const rows = withRates(before, await askTree(url), performance.now() - began_ms);
-    const totals = await askTotals(url);
-    const view = { ...firstView(url), link: { kind: "polling" } as const, rows, totals };
+    const [totals, planner] = await Promise.all([askTotals(url), askPlanner(url)]);
+    const view = { ...firstView(url), link: { kind: "polling" } as const, rows, totals, planner };
     const { isTTY, columns } = process.stdout;
     const style = { color: color && isTTY === true, marks: false };
     const lines = printed({ ...view, sort, filter }, columns || FILE_COLUMNS, style);

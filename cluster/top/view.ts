@@ -13,6 +13,8 @@ export type View = {
   readonly link: Link;
   readonly rows: Rows;
   readonly totals: Totals | undefined;
+  /** What planners decide, in words; empty: there is none. */
+  readonly planner: string;
   readonly sort: Sort;
   readonly filter: string;
   /** The filter is being typed. */
@@ -29,7 +31,7 @@ export const firstView = (url: string): View => ({
   url,
   link: { kind: "away", why: "connecting" },
   rows: new Map(),
-  totals: undefined,
+  ...{ totals: undefined, planner: "" },
   ...{ sort: "tree", filter: "", typing: false, roles: false, folded: new Set() },
   ...{ marked: 0, above: 0 },
 });

@@ -1,11 +1,11 @@
 /** How much memory a model's cached keys and values take, as its file says. */
 import { type GgufHeader, ggufArray, ggufNumber, ggufNumbers } from "./gguf.ts";
 
-/** The engine's cache has 16 bits a number. */
-const NUMBER_BYTES = 2;
-
-/** Of one token in all layers; 0: the file does not say. */
-export function kvBytesPerToken({ metadata }: Pick<GgufHeader, "metadata">): number {
+/** Of one token in all layers, each number in `number_bytes`; 0: the file does not say. */
+export function kvBytesPerToken(
+  { metadata }: Pick<GgufHeader, "metadata">,
+  number_bytes: number,
+): number {
   const architecture = metadata.get("general.architecture");
   const of = (key: string) => ggufNumber(metadata, `${architecture}.${key}`);
   const layers = of("block_count") ?? 0;
@@ -19,7 +19,7 @@ export function kvBytesPerToken({ metadata }: Pick<GgufHeader, "metadata">): num
   const kv_heads =
     each?.reduce((sum, count) => sum + count, 0) ??
     layers * (of("attention.head_count_kv") ?? heads);
-  return NUMBER_BYTES * kv_heads * (key + value);
+  return number_bytes * kv_heads * (key + value);
 }
 
 /** The longest that the model was trained for, in tokens; 0: the file does not say. */

@@ -6,8 +6,6 @@
  * maps it. The maker holds a lock on it, which ends with the process however that ends: a segment
  * that can be locked is left over.
  */
-void *mmap(void *at, size_t bytes, int protection, int flags, int fd, int64_t offset);
-int munmap(void *at, size_t bytes);
 int shm_open(const char *name, int flags, ...);
 int shm_unlink(const char *name);
 int ftruncate(int fd, int64_t bytes);

@@ -36,6 +36,9 @@
 #define MAX_VOCAB (1 << 24) /* ids are sort keys in float */
 #define SEEN 0x80000000u    /* in `count`: the token is in the history, if only by the prompt */
 #define IMPOSSIBLE (-9999.0f)
+/* A guess looks so far to both sides of the number that is drawn by. */
+#define GUESS_REACH 0.1
+#define GUESS_DRAWS 9
 
 struct troupe_sampler_scratch {
   int32_t n_vocab;
@@ -193,10 +196,9 @@ static int32_t draw_listed(struct candidate *c, int32_t n, double u) {
 }
 
 /* The draw when no stage cuts: by the masses of the blocks, then inside one. */
-static int32_t draw_any(struct troupe_sampler_scratch *s, const float *logits, float max,
-                        float scale, double u) {
+static int32_t draw_any(const struct troupe_sampler_scratch *s, const float *logits, float max,
+                        float scale, double target) {
   float copy[BLOCK], w[BLOCK];
-  double target = u * scan_masses(s, logits, max, scale);
   double below = 0.0;
   int32_t block = -1, token = 0;
   for (int32_t b = 0; b < s->n_blocks; b++) {
@@ -234,15 +236,46 @@ static int32_t shortlist(const struct troupe_sampling *p, struct troupe_sampler_
   }
 }
 
+/* What may be drawn: the first `n` of the list, or where no stage cuts any token; then n is 0. */
+struct lot {
+  const float *logits;
+  float max, scale;
+  double mass;
+  int32_t n;
+};
+
+static int32_t draw_at(struct troupe_sampler_scratch *s, const struct lot *lot, double u) {
+  if (lot->n > 0) return draw_listed(s->c, lot->n, u);
+  return draw_any(s, lot->logits, lot->max, lot->scale, u * lot->mass);
+}
+
+/* What comes most often at numbers around `u`; of several the one that is nearer to it. */
+static int32_t draw_around(struct troupe_sampler_scratch *s, const struct lot *lot, double u) {
+  int32_t tokens[GUESS_DRAWS], best = 0, most = 0;
+  for (int32_t i = 0; i < GUESS_DRAWS; i++) {
+    int32_t times = 1;
+    /* u, then one step up and one down, two up and two down, … */
+    double v = u + (i % 2 ? 1 : -1) * ((i + 1) / 2) * GUESS_REACH / (GUESS_DRAWS / 2);
+    tokens[i] = draw_at(s, lot, v < 0.0 ? 0.0 : v > 1.0 ? 1.0 : v);
+    for (int32_t k = 0; k < i; k++) times += tokens[k] == tokens[i];
+    if (times <= most) continue;
+    most = times;
+    best = tokens[i];
+  }
+  return best;
+}
+
 static int32_t draw(const struct troupe_sampling *p, struct troupe_sampler_scratch *s,
-                    const float *logits, double u) {
+                    const float *logits, double u, bool guess) {
   float scale = (float)(1.4426950408889634 / p->temperature);
   float max = scan_maxima(s, logits);
+  struct lot lot = {logits, max, scale, 0.0, 0};
   double mass;
   int32_t n;
   if (!(max - max == 0.0f)) return troupe_sampler_argmax(logits, s->n_vocab); /* +inf, -inf */
   if (p->top_k <= 0 && p->top_p >= 1.0f && p->min_p <= 0.0f && p->typical_p >= 1.0f) {
-    return draw_any(s, logits, max, scale, u);
+    lot.mass = scan_masses(s, logits, max, scale);
+    return guess ? draw_around(s, &lot, u) : draw_at(s, &lot, u);
   }
   n = shortlist(p, s, logits, max, scale, &mass);
   if (p->top_k > 0) n = keep_top_k(s->c, n, p->top_k, max, scale);
@@ -252,7 +285,8 @@ static int32_t draw(const struct troupe_sampling *p, struct troupe_sampler_scrat
     n = select_mass(s->c, n, p->top_p * mass);
   }
   if (p->min_p > 0.0f) n = keep_min_p(s->c, n, p->min_p);
-  return draw_listed(s->c, n, u);
+  lot.n = n;
+  return guess ? draw_around(s, &lot, u) : draw_at(s, &lot, u);
 }
 
 /* ---- edits ---- */
@@ -296,9 +330,9 @@ static void restore(const struct troupe_sampler *q, const float *undo, int32_t n
   for (int32_t i = q->p.n_bias - 1; i >= 0; i--) logits[q->p.bias_tokens[i]] = undo[--n];
 }
 
-int32_t troupe_sampler_sample(struct troupe_sampler *q, struct troupe_sampler_scratch *s,
-                              float *logits, uint32_t choice, uint32_t index,
-                              const int32_t *banned, int32_t n_banned) {
+static int32_t choose(struct troupe_sampler *q, struct troupe_sampler_scratch *s, float *logits,
+                      uint32_t choice, uint32_t index, const int32_t *banned, int32_t n_banned,
+                      bool guess) {
   const struct troupe_sampling *p = &q->p;
   int32_t token, edits;
   if (n_banned > q->n_vocab) n_banned = q->n_vocab; /* all that `undo` holds; they repeat anyway */
@@ -306,10 +340,22 @@ int32_t troupe_sampler_sample(struct troupe_sampler *q, struct troupe_sampler_sc
   if (p->temperature < GREEDY_BELOW || p->top_k == 1) {
     token = troupe_sampler_argmax(logits, s->n_vocab);
   } else {
-    token = draw(p, s, logits, troupe_sampler_uniform(p->seed, choice, index));
+    token = draw(p, s, logits, troupe_sampler_uniform(p->seed, choice, index), guess);
   }
   restore(q, s->undo, edits, logits, banned, n_banned);
   return token;
+}
+
+int32_t troupe_sampler_sample(struct troupe_sampler *q, struct troupe_sampler_scratch *s,
+                              float *logits, uint32_t choice, uint32_t index,
+                              const int32_t *banned, int32_t n_banned) {
+  return choose(q, s, logits, choice, index, banned, n_banned, false);
+}
+
+int32_t troupe_sampler_guess(struct troupe_sampler *q, struct troupe_sampler_scratch *s,
+                             float *logits, uint32_t choice, uint32_t index,
+                             const int32_t *banned, int32_t n_banned) {
+  return choose(q, s, logits, choice, index, banned, n_banned, true);
 }
 
 /* ---- masks ---- */
@@ -550,3 +596,5 @@ void troupe_sampler_accept(struct troupe_sampler *q, int32_t token) {
 #undef MAX_VOCAB
 #undef SEEN
 #undef IMPOSSIBLE
+#undef GUESS_REACH
+#undef GUESS_DRAWS

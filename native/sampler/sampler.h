@@ -70,7 +70,17 @@ int32_t troupe_sampler_sample(struct troupe_sampler *sampler,
                               int32_t n_banned);
 
 /*
- * The same from the tokens alone whose bit in `allowed` is set (n_vocab bits, lowest first), so
+ * What `sample` is going to draw from logits that are not there yet, by those of a model that
+ * thinks alike: the boundaries between tokens lie a little elsewhere there, so that what lies most
+ * around the number that is drawn by is likelier than what lies there. Greedy it is `sample`.
+ */
+int32_t troupe_sampler_guess(struct troupe_sampler *sampler,
+                             struct troupe_sampler_scratch *scratch, float *logits,
+                             uint32_t choice, uint32_t index, const int32_t *banned,
+                             int32_t n_banned);
+
+/*
+ * As `sample`, from the tokens alone whose bit in `allowed` is set (n_vocab bits, lowest first), so
  * that every stage sees no others; the logits stay as they are. Where the bans leave nothing, they
  * do not hold. -1: nothing is allowed.
  */

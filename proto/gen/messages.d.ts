@@ -80,6 +80,7 @@ export const troupe: {
     PeerOfferKv: Codec<t.PeerOfferKv>;
     GetLoad: Codec<t.GetLoad>;
     Counted: Codec<t.Counted>;
+    Summed: Codec<t.Summed>;
     ModelFigures: Codec<t.ModelFigures>;
     WorkerFigures: Codec<t.WorkerFigures>;
     LoadFigures: Codec<t.LoadFigures>;
@@ -94,11 +95,13 @@ export const troupe: {
     Generate: Codec<t.Generate>;
     HandOff: Codec<t.HandOff>;
     HandOffIs: Codec<t.HandOffIs>;
+    FirstDrawn: Codec<t.FirstDrawn>;
     Accepted: Codec<t.Accepted>;
     Refused: Codec<t.Refused>;
     TokenLogprob: Codec<t.TokenLogprob>;
     ChoiceTokens: Codec<t.ChoiceTokens>;
     Finished: Codec<t.Finished>;
+    Drafts: Codec<t.Drafts>;
     CachedFrom: Codec<t.CachedFrom>;
     TokenBatch: Codec<t.TokenBatch>;
     BeginTimes: Codec<t.BeginTimes>;
@@ -125,6 +128,7 @@ export const troupe: {
     ControlActor: Codec<t.ControlActor>;
     ControlDone: Codec<t.ControlDone>;
     GetTreeDelta: Codec<t.GetTreeDelta>;
+    EndWatch: Codec<t.EndWatch>;
     TreeRow: Codec<t.TreeRow>;
     TreeDelta: Codec<t.TreeDelta>;
     GetActor: Codec<t.GetActor>;
@@ -187,6 +191,7 @@ export const troupe: {
     RegistryChange: Codec<t.RegistryChange>;
     Unwatch: Codec<t.Unwatch>;
     GetRequests: Codec<t.GetRequests>;
+    RequestRow: Codec<t.RequestRow>;
     RequestList: Codec<t.RequestList>;
     GetRequest: Codec<t.GetRequest>;
     RequestSaid: Codec<t.RequestSaid>;

@@ -7112,6 +7112,7 @@ export const troupe = $root.troupe = (() => {
     troupe.Counted = (function() {
 
         const Counted = function () {
+            this.sum = 0;
             this.bounds = [];
             this.counts = [];
         };
@@ -7127,6 +7128,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(10).doubles(message.bounds);
             if (message.counts != null && message.counts.length)
                 writer.uint32(18).doubles(message.counts);
+            if (message.sum != null && !$Object.is(message.sum, 0))
+                writer.uint32(25).double(message.sum);
             if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -7140,7 +7143,7 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $Reader.recursionLimit)
                 throw $Error("max depth exceeded");
-            let end, message;
+            let end, message, value;
             if (length === $undefined)
                 end = reader.len;
             else {
@@ -7188,6 +7191,12 @@ export const troupe = $root.troupe = (() => {
                         message.counts.push(reader.double());
                         continue;
                     }
+                case 3: {
+                        if (wireType !== 1)
+                            break;
+                        message.sum = reader.double();
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -7208,6 +7217,89 @@ export const troupe = $root.troupe = (() => {
         return Counted;
     })();
 
+    troupe.Summed = (function() {
+
+        const Summed = function () {
+            this.count = 0;
+            this.sum = 0;
+        };
+
+        Summed.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.count != null && !$Object.is(message.count, 0))
+                writer.uint32(9).double(message.count);
+            if (message.sum != null && !$Object.is(message.sum, 0))
+                writer.uint32(17).double(message.sum);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        Summed.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.Summed();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 1)
+                            break;
+                        message.count = reader.double();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 1)
+                            break;
+                        message.sum = reader.double();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return Summed;
+    })();
+
     troupe.ModelFigures = (function() {
 
         const ModelFigures = function () {
@@ -7217,6 +7309,14 @@ export const troupe = $root.troupe = (() => {
             this.queued = 0;
             this.first_token_s = undefined;
             this.between_tokens_s = undefined;
+            this.started_total = 0;
+            this.failed_total = 0;
+            this.input_tokens = undefined;
+            this.output_tokens = undefined;
+            this.cached_tokens = undefined;
+            this.duration_s = undefined;
+            this.queue_wait_s = undefined;
+            this.oldest_queued_ms = 0;
         };
 
         ModelFigures.encode = function (message, writer, _depth) {
@@ -7238,6 +7338,22 @@ export const troupe = $root.troupe = (() => {
                 troupe.Counted.encode(message.first_token_s, writer.uint32(42).fork(), _depth + 1).ldelim();
             if (message.between_tokens_s != null)
                 troupe.Counted.encode(message.between_tokens_s, writer.uint32(50).fork(), _depth + 1).ldelim();
+            if (message.started_total != null && !$Object.is(message.started_total, 0))
+                writer.uint32(57).double(message.started_total);
+            if (message.failed_total != null && !$Object.is(message.failed_total, 0))
+                writer.uint32(65).double(message.failed_total);
+            if (message.input_tokens != null)
+                troupe.Summed.encode(message.input_tokens, writer.uint32(74).fork(), _depth + 1).ldelim();
+            if (message.output_tokens != null)
+                troupe.Summed.encode(message.output_tokens, writer.uint32(82).fork(), _depth + 1).ldelim();
+            if (message.cached_tokens != null)
+                troupe.Summed.encode(message.cached_tokens, writer.uint32(90).fork(), _depth + 1).ldelim();
+            if (message.duration_s != null)
+                troupe.Counted.encode(message.duration_s, writer.uint32(98).fork(), _depth + 1).ldelim();
+            if (message.queue_wait_s != null)
+                troupe.Counted.encode(message.queue_wait_s, writer.uint32(106).fork(), _depth + 1).ldelim();
+            if (message.oldest_queued_ms != null && !$Object.is(message.oldest_queued_ms, 0))
+                writer.uint32(113).double(message.oldest_queued_ms);
             if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -7307,6 +7423,54 @@ export const troupe = $root.troupe = (() => {
                         message.between_tokens_s = troupe.Counted.decode(reader, reader.size(), $undefined, _depth + 1, message.between_tokens_s);
                         continue;
                     }
+                case 7: {
+                        if (wireType !== 1)
+                            break;
+                        message.started_total = reader.double();
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 1)
+                            break;
+                        message.failed_total = reader.double();
+                        continue;
+                    }
+                case 9: {
+                        if (wireType !== 2)
+                            break;
+                        message.input_tokens = troupe.Summed.decode(reader, reader.size(), $undefined, _depth + 1, message.input_tokens);
+                        continue;
+                    }
+                case 10: {
+                        if (wireType !== 2)
+                            break;
+                        message.output_tokens = troupe.Summed.decode(reader, reader.size(), $undefined, _depth + 1, message.output_tokens);
+                        continue;
+                    }
+                case 11: {
+                        if (wireType !== 2)
+                            break;
+                        message.cached_tokens = troupe.Summed.decode(reader, reader.size(), $undefined, _depth + 1, message.cached_tokens);
+                        continue;
+                    }
+                case 12: {
+                        if (wireType !== 2)
+                            break;
+                        message.duration_s = troupe.Counted.decode(reader, reader.size(), $undefined, _depth + 1, message.duration_s);
+                        continue;
+                    }
+                case 13: {
+                        if (wireType !== 2)
+                            break;
+                        message.queue_wait_s = troupe.Counted.decode(reader, reader.size(), $undefined, _depth + 1, message.queue_wait_s);
+                        continue;
+                    }
+                case 14: {
+                        if (wireType !== 1)
+                            break;
+                        message.oldest_queued_ms = reader.double();
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -7340,8 +7504,13 @@ export const troupe = $root.troupe = (() => {
             this.waiting = 0;
             this.kv_used = 0;
             this.kv_total = 0;
+            this.queued_prefill_tokens = 0;
+            this.passes = undefined;
+            this.accepted_tokens_total = undefined;
+            this.prompts_elsewhere = 0;
         };
 
+        // Virtual OneOf for proto3 optional field
         WorkerFigures.encode = function (message, writer, _depth) {
             if (!writer)
                 writer = $Writer.create();
@@ -7369,6 +7538,14 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(72).uint32(message.kv_used);
             if (message.kv_total != null && message.kv_total !== 0)
                 writer.uint32(80).uint32(message.kv_total);
+            if (message.queued_prefill_tokens != null && !$Object.is(message.queued_prefill_tokens, 0))
+                writer.uint32(89).double(message.queued_prefill_tokens);
+            if (message.passes != null)
+                troupe.PassSums.encode(message.passes, writer.uint32(98).fork(), _depth + 1).ldelim();
+            if (message.accepted_tokens_total != null)
+                writer.uint32(105).double(message.accepted_tokens_total);
+            if (message.prompts_elsewhere != null && message.prompts_elsewhere !== 0)
+                writer.uint32(112).uint32(message.prompts_elsewhere);
             if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -7462,6 +7639,30 @@ export const troupe = $root.troupe = (() => {
                         message.kv_total = reader.uint32();
                         continue;
                     }
+                case 11: {
+                        if (wireType !== 1)
+                            break;
+                        message.queued_prefill_tokens = reader.double();
+                        continue;
+                    }
+                case 12: {
+                        if (wireType !== 2)
+                            break;
+                        message.passes = troupe.PassSums.decode(reader, reader.size(), $undefined, _depth + 1, message.passes);
+                        continue;
+                    }
+                case 13: {
+                        if (wireType !== 1)
+                            break;
+                        message.accepted_tokens_total = reader.double();
+                        continue;
+                    }
+                case 14: {
+                        if (wireType !== 0)
+                            break;
+                        message.prompts_elsewhere = reader.uint32();
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -7487,6 +7688,7 @@ export const troupe = $root.troupe = (() => {
         const LoadFigures = function () {
             this.node = "";
             this.up_ms = 0;
+            this.role = "";
             this.models = [];
             this.workers = [];
         };
@@ -7508,6 +7710,8 @@ export const troupe = $root.troupe = (() => {
                     troupe.WorkerFigures.encode(message.workers[i], writer.uint32(26).fork(), _depth + 1).ldelim();
             if (message.up_ms != null && !$Object.is(message.up_ms, 0))
                 writer.uint32(33).double(message.up_ms);
+            if (message.role != null && message.role !== "")
+                writer.uint32(42).string(message.role);
             if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -7567,6 +7771,12 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 1)
                             break;
                         message.up_ms = reader.double();
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        message.role = reader.stringVerify();
                         continue;
                     }
                 }
@@ -8402,10 +8612,14 @@ export const troupe = $root.troupe = (() => {
             this.adapter = undefined;
             this.salt = undefined;
             this.hand_off = undefined;
+            this.predicted = undefined;
+            this.owner = undefined;
             this.choices = [];
             this.stop_tokens = [];
         };
 
+        // Virtual OneOf for proto3 optional field
+        // Virtual OneOf for proto3 optional field
         // Virtual OneOf for proto3 optional field
         // Virtual OneOf for proto3 optional field
         // Virtual OneOf for proto3 optional field
@@ -8453,6 +8667,10 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(138).string(message.salt);
             if (message.hand_off != null)
                 troupe.HandOff.encode(message.hand_off, writer.uint32(146).fork(), _depth + 1).ldelim();
+            if (message.predicted != null)
+                writer.uint32(154).bytes(message.predicted);
+            if (message.owner != null)
+                writer.uint32(162).string(message.owner);
             if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -8602,6 +8820,18 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 2)
                             break;
                         message.hand_off = troupe.HandOff.decode(reader, reader.size(), $undefined, _depth + 1, message.hand_off);
+                        continue;
+                    }
+                case 19: {
+                        if (wireType !== 2)
+                            break;
+                        message.predicted = reader.bytes();
+                        continue;
+                    }
+                case 20: {
+                        if (wireType !== 2)
+                            break;
+                        message.owner = reader.stringVerify();
                         continue;
                     }
                 }
@@ -8806,6 +9036,89 @@ export const troupe = $root.troupe = (() => {
         };
 
         return HandOffIs;
+    })();
+
+    troupe.FirstDrawn = (function() {
+
+        const FirstDrawn = function () {
+            this.request = "";
+            this.token = 0;
+        };
+
+        FirstDrawn.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.request != null && message.request !== "")
+                writer.uint32(10).string(message.request);
+            if (message.token != null && message.token !== 0)
+                writer.uint32(16).uint32(message.token);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        FirstDrawn.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.FirstDrawn();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.request = reader.stringVerify();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        message.token = reader.uint32();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return FirstDrawn;
     })();
 
     troupe.Accepted = (function() {
@@ -9259,6 +9572,7 @@ export const troupe = $root.troupe = (() => {
             this.stop_logprob = undefined;
             this.cached_from = undefined;
             this.refusal = undefined;
+            this.drafts = undefined;
         };
 
         // Virtual OneOf for proto3 optional field
@@ -9289,6 +9603,8 @@ export const troupe = $root.troupe = (() => {
                 troupe.CachedFrom.encode(message.cached_from, writer.uint32(74).fork(), _depth + 1).ldelim();
             if (message.refusal != null)
                 writer.uint32(80).int32(RefusalCodeNumbers[message.refusal]);
+            if (message.drafts != null)
+                troupe.Drafts.encode(message.drafts, writer.uint32(90).fork(), _depth + 1).ldelim();
             if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -9382,6 +9698,12 @@ export const troupe = $root.troupe = (() => {
                         message.refusal = RefusalCodeNames[reader.int32()] ?? "unknown";
                         continue;
                     }
+                case 11: {
+                        if (wireType !== 2)
+                            break;
+                        message.drafts = troupe.Drafts.decode(reader, reader.size(), $undefined, _depth + 1, message.drafts);
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -9400,6 +9722,89 @@ export const troupe = $root.troupe = (() => {
         };
 
         return Finished;
+    })();
+
+    troupe.Drafts = (function() {
+
+        const Drafts = function () {
+            this.right = 0;
+            this.wrong = 0;
+        };
+
+        Drafts.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.right != null && message.right !== 0)
+                writer.uint32(8).uint32(message.right);
+            if (message.wrong != null && message.wrong !== 0)
+                writer.uint32(16).uint32(message.wrong);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        Drafts.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.Drafts();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        message.right = reader.uint32();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        message.wrong = reader.uint32();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return Drafts;
     })();
 
     troupe.CachedFrom = (function() {
@@ -11801,6 +12206,80 @@ export const troupe = $root.troupe = (() => {
         };
 
         return GetTreeDelta;
+    })();
+
+    troupe.EndWatch = (function() {
+
+        const EndWatch = function () {
+            this.watch = "";
+        };
+
+        EndWatch.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.watch != null && message.watch !== "")
+                writer.uint32(10).string(message.watch);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        EndWatch.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.EndWatch();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.watch = reader.stringVerify();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return EndWatch;
     })();
 
     troupe.TreeRow = (function() {
@@ -15871,8 +16350,14 @@ export const troupe = $root.troupe = (() => {
     troupe.GetPool = (function() {
 
         const GetPool = function () {
+            this.change = undefined;
+            this.epoch = undefined;
+            this.model = undefined;
         };
 
+        // Virtual OneOf for proto3 optional field
+        // Virtual OneOf for proto3 optional field
+        // Virtual OneOf for proto3 optional field
         GetPool.encode = function (message, writer, _depth) {
             if (!writer)
                 writer = $Writer.create();
@@ -15880,6 +16365,12 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
+            if (message.change != null)
+                writer.uint32(10).string(message.change);
+            if (message.epoch != null)
+                writer.uint32(17).double(message.epoch);
+            if (message.model != null)
+                writer.uint32(26).string(message.model);
             if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -15911,7 +16402,28 @@ export const troupe = $root.troupe = (() => {
                     _end = $undefined;
                     break;
                 }
-                reader.skipType(tag & 7, _depth, tag);
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.change = reader.stringVerify();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 1)
+                            break;
+                        message.epoch = reader.double();
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        message.model = reader.stringVerify();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
                     $util.makeProp(message, "$unknowns", false);
                     (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
@@ -15935,6 +16447,10 @@ export const troupe = $root.troupe = (() => {
         const Pool = function () {
             this.machine = "";
             this.epoch = 0;
+            this.asked = 0;
+            this.cores = 0;
+            this.up_ms = 0;
+            this.pairs = false;
             this.workers = [];
             this.models = [];
         };
@@ -15956,6 +16472,14 @@ export const troupe = $root.troupe = (() => {
             if (message.models != null && message.models.length)
                 for (let i = 0; i < message.models.length; ++i)
                     writer.uint32(34).string(message.models[i]);
+            if (message.asked != null && message.asked !== 0)
+                writer.uint32(40).uint32(message.asked);
+            if (message.cores != null && message.cores !== 0)
+                writer.uint32(48).uint32(message.cores);
+            if (message.up_ms != null && !$Object.is(message.up_ms, 0))
+                writer.uint32(57).double(message.up_ms);
+            if (message.pairs != null && message.pairs !== false)
+                writer.uint32(64).bool(message.pairs);
             if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -16017,6 +16541,30 @@ export const troupe = $root.troupe = (() => {
                         message.models.push(reader.stringVerify());
                         continue;
                     }
+                case 5: {
+                        if (wireType !== 0)
+                            break;
+                        message.asked = reader.uint32();
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 0)
+                            break;
+                        message.cores = reader.uint32();
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 1)
+                            break;
+                        message.up_ms = reader.double();
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 0)
+                            break;
+                        message.pairs = reader.bool();
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -16046,6 +16594,8 @@ export const troupe = $root.troupe = (() => {
             this.role = "aggregated";
             this.state = "";
             this.added = false;
+            this.state_ms = 0;
+            this.change = "";
         };
 
         PoolWorker.encode = function (message, writer, _depth) {
@@ -16067,6 +16617,10 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(42).string(message.state);
             if (message.added != null && message.added !== false)
                 writer.uint32(48).bool(message.added);
+            if (message.state_ms != null && !$Object.is(message.state_ms, 0))
+                writer.uint32(57).double(message.state_ms);
+            if (message.change != null && message.change !== "")
+                writer.uint32(66).string(message.change);
             if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -16134,6 +16688,18 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 0)
                             break;
                         message.added = reader.bool();
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 1)
+                            break;
+                        message.state_ms = reader.double();
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 2)
+                            break;
+                        message.change = reader.stringVerify();
                         continue;
                     }
                 }
@@ -18301,6 +18867,7 @@ export const troupe = $root.troupe = (() => {
     troupe.GetRequests = (function() {
 
         const GetRequests = function () {
+            this.after = 0;
         };
 
         GetRequests.encode = function (message, writer, _depth) {
@@ -18310,6 +18877,8 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
+            if (message.after != null && !$Object.is(message.after, 0))
+                writer.uint32(9).double(message.after);
             if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -18323,7 +18892,7 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $Reader.recursionLimit)
                 throw $Error("max depth exceeded");
-            let end, message;
+            let end, message, value;
             if (length === $undefined)
                 end = reader.len;
             else {
@@ -18341,7 +18910,16 @@ export const troupe = $root.troupe = (() => {
                     _end = $undefined;
                     break;
                 }
-                reader.skipType(tag & 7, _depth, tag);
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 1)
+                            break;
+                        message.after = reader.double();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
                     $util.makeProp(message, "$unknowns", false);
                     (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
@@ -18360,10 +18938,113 @@ export const troupe = $root.troupe = (() => {
         return GetRequests;
     })();
 
+    troupe.RequestRow = (function() {
+
+        const RequestRow = function () {
+            this.id = "";
+            this.started_ms = 0;
+            this.number = 0;
+            this.json = "";
+        };
+
+        RequestRow.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.id != null && message.id !== "")
+                writer.uint32(10).string(message.id);
+            if (message.started_ms != null && !$Object.is(message.started_ms, 0))
+                writer.uint32(17).double(message.started_ms);
+            if (message.number != null && !$Object.is(message.number, 0))
+                writer.uint32(25).double(message.number);
+            if (message.json != null && message.json !== "")
+                writer.uint32(34).string(message.json);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        RequestRow.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.RequestRow();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.id = reader.stringVerify();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 1)
+                            break;
+                        message.started_ms = reader.double();
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 1)
+                            break;
+                        message.number = reader.double();
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        message.json = reader.stringVerify();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return RequestRow;
+    })();
+
     troupe.RequestList = (function() {
 
         const RequestList = function () {
-            this.json = "";
+            this.first = 0;
+            this.last = 0;
+            this.rows = [];
         };
 
         RequestList.encode = function (message, writer, _depth) {
@@ -18373,8 +19054,13 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.json != null && message.json !== "")
-                writer.uint32(10).string(message.json);
+            if (message.rows != null && message.rows.length)
+                for (let i = 0; i < message.rows.length; ++i)
+                    troupe.RequestRow.encode(message.rows[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.first != null && !$Object.is(message.first, 0))
+                writer.uint32(25).double(message.first);
+            if (message.last != null && !$Object.is(message.last, 0))
+                writer.uint32(33).double(message.last);
             if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -18408,10 +19094,24 @@ export const troupe = $root.troupe = (() => {
                 }
                 let wireType = tag & 7;
                 switch (tag >>>= 3) {
-                case 1: {
+                case 2: {
                         if (wireType !== 2)
                             break;
-                        message.json = reader.stringVerify();
+                        if (!(message.rows && message.rows.length))
+                            message.rows = [];
+                        message.rows.push(troupe.RequestRow.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 1)
+                            break;
+                        message.first = reader.double();
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 1)
+                            break;
+                        message.last = reader.double();
                         continue;
                     }
                 }

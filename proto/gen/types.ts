@@ -481,6 +481,12 @@ export type GetLoad = {};
 export type Counted = {
   readonly bounds: readonly number[];
   readonly counts: readonly number[];
+  readonly sum: number;
+};
+
+export type Summed = {
+  readonly count: number;
+  readonly sum: number;
 };
 
 export type ModelFigures = {
@@ -490,6 +496,14 @@ export type ModelFigures = {
   readonly queued: number;
   readonly first_token_s?: Counted;
   readonly between_tokens_s?: Counted;
+  readonly started_total: number;
+  readonly failed_total: number;
+  readonly input_tokens?: Summed;
+  readonly output_tokens?: Summed;
+  readonly cached_tokens?: Summed;
+  readonly duration_s?: Counted;
+  readonly queue_wait_s?: Counted;
+  readonly oldest_queued_ms: number;
 };
 
 export type WorkerFigures = {
@@ -503,6 +517,10 @@ export type WorkerFigures = {
   readonly waiting: number;
   readonly kv_used: number;
   readonly kv_total: number;
+  readonly queued_prefill_tokens: number;
+  readonly passes?: PassSums;
+  readonly accepted_tokens_total?: number;
+  readonly prompts_elsewhere: number;
 };
 
 export type LoadFigures = {
@@ -510,6 +528,7 @@ export type LoadFigures = {
   readonly models: readonly ModelFigures[];
   readonly workers: readonly WorkerFigures[];
   readonly up_ms: number;
+  readonly role: string;
 };
 
 export type GetDetails = {
@@ -584,6 +603,8 @@ export type Generate = {
   readonly adapter?: string;
   readonly salt?: string;
   readonly hand_off?: HandOff;
+  readonly predicted?: Uint8Array;
+  readonly owner?: string;
 };
 
 export type HandOff = {
@@ -596,6 +617,11 @@ export type HandOff = {
 export type HandOffIs = {
   readonly request: string;
   readonly hand_off?: HandOff;
+};
+
+export type FirstDrawn = {
+  readonly request: string;
+  readonly token: number;
 };
 
 export type Accepted = {
@@ -634,6 +660,12 @@ export type Finished = {
   readonly stop_logprob?: TokenLogprob;
   readonly cached_from?: CachedFrom;
   readonly refusal?: RefusalCode;
+  readonly drafts?: Drafts;
+};
+
+export type Drafts = {
+  readonly right: number;
+  readonly wrong: number;
 };
 
 export type CachedFrom = {
@@ -786,6 +818,10 @@ export type GetTreeDelta = {
   readonly watch: string;
   readonly seen: number;
   readonly rows_max: number;
+};
+
+export type EndWatch = {
+  readonly watch: string;
 };
 
 export type TreeRow = {
@@ -1063,13 +1099,21 @@ export type RetiredWorker = {
   readonly unfinished: number;
 };
 
-export type GetPool = {};
+export type GetPool = {
+  readonly change?: string;
+  readonly epoch?: number;
+  readonly model?: string;
+};
 
 export type Pool = {
   readonly machine: string;
   readonly epoch: number;
   readonly workers: readonly PoolWorker[];
   readonly models: readonly string[];
+  readonly asked: number;
+  readonly cores: number;
+  readonly up_ms: number;
+  readonly pairs: boolean;
 };
 
 export type PoolWorker = {
@@ -1079,6 +1123,8 @@ export type PoolWorker = {
   readonly role: WorkerRole;
   readonly state: string;
   readonly added: boolean;
+  readonly state_ms: number;
+  readonly change: string;
 };
 
 export type Record = {
@@ -1230,10 +1276,21 @@ export type Unwatch = {
   readonly watcher?: ActorRef;
 };
 
-export type GetRequests = {};
+export type GetRequests = {
+  readonly after: number;
+};
+
+export type RequestRow = {
+  readonly id: string;
+  readonly started_ms: number;
+  readonly number: number;
+  readonly json: string;
+};
 
 export type RequestList = {
-  readonly json: string;
+  readonly rows: readonly RequestRow[];
+  readonly first: number;
+  readonly last: number;
 };
 
 export type GetRequest = {

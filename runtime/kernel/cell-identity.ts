@@ -2,6 +2,7 @@
 
 import type { CrashContext, CrashReport } from "../observe/crash-report.ts";
 import type { DeadLetters } from "../observe/dead-letters.ts";
+import type { TurnTimes } from "../observe/turn-times.ts";
 import type { AskHost } from "./ask.ts";
 import type { Cell } from "./cell.ts";
 import type { Earlier } from "./cell-state.ts";
@@ -17,6 +18,8 @@ export interface CellHost extends ActorSystem, AskHost {
   readonly dead_letters: DeadLetters;
   /** The time when the running batch of turns began: good enough for ages, free to read. */
   readonly coarse_ms: number;
+  /** Takes the turns of all cells while somebody watches. */
+  readonly turns: TurnTimes | undefined;
   schedule(cell: Runnable): void;
   scheduleUrgent(cell: Runnable): void;
   newCell(parent: Cell, options: SpawnOptions, earlier: Earlier | undefined): Cell;
@@ -44,6 +47,15 @@ export abstract class CellIdentity {
     this.kernel = kernel;
     this.parent = parent;
     this.name = name;
+  }
+
+  /** Handles at most `budget` messages and returns how many it did, signals included. */
+  abstract takeTurn(budget: number): number;
+
+  /** The same, as the scheduler asks for it: somebody may watch how long it takes. */
+  runTurn(budget: number): number {
+    const { turns } = this.kernel;
+    return turns === undefined ? this.takeTurn(budget) : turns.runTurn(this, budget);
   }
 
   get local(): boolean {

@@ -273,7 +273,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
 
   // ---- turns ---------------------------------------------------------------------------------
 
-  runTurn(budget: number): number {
+  takeTurn(budget: number): number {
     this.#urgent = true;
     let done = this.#signals === undefined ? 0 : this.#runSignals();
     if (this.#gate === SCHEDULED && this.#mailbox !== undefined) {

@@ -87,9 +87,9 @@ export class System implements CellHost {
   readonly #hop_codec: HopCodec | undefined;
   readonly #steps: StepHook | undefined;
   readonly #recorder: CellRecorder | undefined;
-  #scheduler: Scheduler;
-  /** In the scheduler's place while somebody watches. */
-  #times: TurnTimes | undefined = undefined;
+  /** Takes the turns while somebody watches. */
+  turns: TurnTimes | undefined = undefined;
+  readonly #scheduler: Scheduler;
   #watchers = 0;
   readonly #reports = new CrashReports();
   readonly #guardian: Cell;
@@ -228,15 +228,12 @@ export class System implements CellHost {
   watchTurns(): TurnTimes {
     this.#watchers++;
     const { clock } = this.capabilities;
-    this.#times ??= new TurnTimes(this.#scheduler, () => clock.now_ms());
-    this.#scheduler = this.#times;
-    return this.#times;
+    this.turns ??= new TurnTimes(() => clock.now_ms());
+    return this.turns;
   }
 
   unwatchTurns(): void {
-    if (this.#watchers === 0 || --this.#watchers > 0 || this.#times === undefined) return;
-    this.#scheduler = this.#times.inner;
-    this.#times = undefined;
+    if (this.#watchers > 0 && --this.#watchers === 0) this.turns = undefined;
   }
 
   control(path: string, action: ControlAction): boolean {

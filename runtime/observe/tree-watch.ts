@@ -91,7 +91,8 @@ class Walk {
   readonly #known: Map<Shown, Known>;
   readonly #windows: Map<Shown, Window>;
   readonly #sums: ReadonlyMap<object, TurnSum>;
-  readonly #busy: ReadonlyMap<object, readonly Shown[]>;
+  /** By parent; made when first asked for. */
+  #busy: ReadonlyMap<object, readonly Shown[]> | undefined;
   readonly #node: string;
   readonly #rows_max: number;
   readonly #number: number;
@@ -108,7 +109,6 @@ class Walk {
   ) {
     this.#node = node;
     this.#sums = sums;
-    this.#busy = byParent(sums);
     this.#known = known;
     this.#windows = windows;
     this.#rows_max = rows_max;
@@ -176,6 +176,7 @@ class Walk {
       ...{ shown: none, walk: 0 },
       names: children.keys()[Symbol.iterator](),
     };
+    this.#busy ??= byParent(this.#sums);
     const scores = new Map<Shown, number>();
     const offer = (child: Shown | undefined, more: number) => {
       if (child === undefined || scores.has(child) || children.get(child.name) !== child) return;
@@ -212,7 +213,7 @@ function isAsBefore(cell: Shown, row: LiveNode): boolean {
     cell.mailbox_count === 0 &&
     row.mailbox === 0 &&
     row.oldest_ms === 0 &&
-    cell.actor?.nodePid() === row.pid &&
+    (cell.actor?.nodePid() ?? 0) === row.pid &&
     ((cell.state === "running" ? cell.actor?.nodeState() : undefined) ?? cell.state) === row.state
   );
 }
@@ -229,4 +230,4 @@ function byParent(sums: ReadonlyMap<object, TurnSum>): Map<object, Shown[]> {
 }
 
 /** Three digits: people read no more, and a row that looks the same is not sent again. */
-const rounded = (value: number): number => Number(value.toPrecision(3));
+const rounded = (value: number): number => (value === 0 ? 0 : Number(value.toPrecision(3)));

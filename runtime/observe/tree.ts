@@ -15,7 +15,8 @@ export type TreeNode = {
   readonly path: string;
   readonly kind: NodeKind;
   readonly role: string;
-  readonly pid?: number;
+  /** Of a process that runs; else 0. */
+  readonly pid: number;
   readonly state: string;
   readonly restarts: number;
   /** Messages waiting. */
@@ -23,7 +24,7 @@ export type TreeNode = {
   /** A lower bound. */
   readonly oldest_ms: number;
   readonly handled: number;
-  readonly last_crash?: string;
+  readonly last_crash?: string | undefined;
   readonly children: readonly string[];
 };
 
@@ -90,7 +91,6 @@ export function treeNode(
   children: readonly string[],
   now_ms: number,
 ): TreeNode {
-  const pid = cell.actor?.nodePid();
   const { last_crash: before, restarts } = cell.earlier;
   const last_crash =
     cell.actor?.nodeTrouble() ?? (before === undefined ? undefined : describeExit(before));
@@ -99,13 +99,13 @@ export function treeNode(
     path,
     kind: cell.actor?.nodeKind() ?? "actor",
     role: cell.role ?? cell.name,
-    ...(pid === undefined ? {} : { pid }),
+    pid: cell.actor?.nodePid() ?? 0,
     state: (cell.state === "running" ? cell.actor?.nodeState() : undefined) ?? cell.state,
     restarts,
     mailbox: cell.mailbox_count,
     oldest_ms: Math.round(cell.oldestAge_ms(now_ms)),
     handled: cell.handled,
-    ...(last_crash === undefined ? {} : { last_crash }),
+    last_crash,
     children,
   };
 }
@@ -116,6 +116,11 @@ export function childrenOf(cell: Shown): Shown[] {
   if (children === undefined) return [];
   const order = cell.actor?.stopOrder() ?? "together";
   // A restarted child is the youngest of the map, but keeps its place in its supervisor's order.
-  const names = order === "together" ? [...children.keys()] : [...order].reverse();
-  return names.flatMap((name) => children.get(name) ?? []);
+  const names = order === "together" ? children.keys() : [...order].reverse();
+  const found: Shown[] = [];
+  for (const name of names) {
+    const child = children.get(name);
+    if (child !== undefined) found.push(child);
+  }
+  return found;
 }

@@ -1,15 +1,22 @@
 /**
- * How long turns take, and whose turn it is. While somebody watches it stands between a system and
- * its scheduler; at all other times it is not there, and costs nothing.
+ * How long turns take, and whose turn it is. While somebody watches, cells take their turns through
+ * it; at all other times it is not there, and costs a look whether it is. Nothing else of the
+ * kernel changes with it: what the compilers have made of the senders of messages stays good.
  */
 
-import type { Runnable, Scheduler } from "../kernel/scheduler.ts";
+/** Who takes a turn: a cell. */
+export interface Taker {
+  /** Node and path. */
+  readonly id: string;
+  /** Handles at most `budget` messages and returns how many it did, signals included. */
+  takeTurn(budget: number): number;
+}
 
 /**
  * About so many turns are timed from one look to the next, and all of them when there are fewer: a
- * timed one takes half a microsecond more.
+ * timed one takes a fifth of a microsecond more, and is remembered until the look.
  */
-const TIMED_MAX = 1_000;
+const TIMED_MAX = 500;
 /** Until the first look: one turn of so many. */
 const FIRST_STEP = 64;
 /** Actors that come and go between two looks: no more of them than this. */
@@ -18,38 +25,25 @@ const SUMS_MAX = 20_000;
 /** Of the turns that were timed since the last look. */
 export type TurnSum = { ms: number; messages: number };
 
-export class TurnTimes implements Scheduler {
+export class TurnTimes {
   /** Whose turn it is; known only while somebody `follows`. */
-  running: Runnable | undefined = undefined;
+  running: Taker | undefined = undefined;
   /** So many want to know whose turn it is, at each turn. */
   follows = 0;
-  readonly inner: Scheduler;
-  readonly now_ms: () => number;
-  #sums = new Map<Runnable, TurnSum>();
+  readonly #now_ms: () => number;
+  #sums = new Map<object, TurnSum>();
   /** One turn of so many, and one more or less, so that actors in step are all met. */
   #step = FIRST_STEP;
   #left = 1;
   #timed = 0;
 
-  constructor(inner: Scheduler, now_ms: () => number) {
-    this.inner = inner;
-    this.now_ms = now_ms;
+  constructor(now_ms: () => number) {
+    this.#now_ms = now_ms;
   }
 
-  get quiet(): boolean {
-    return this.inner.quiet;
-  }
-
-  enqueue(runnable: Runnable): void {
-    this.inner.enqueue(this.#turnOf(runnable));
-  }
-
-  enqueueUrgent(runnable: Runnable): void {
-    this.inner.enqueueUrgent(this.#turnOf(runnable));
-  }
-
-  idle(): Promise<void> {
-    return this.inner.idle();
+  runTurn(of: Taker, budget: number): number {
+    if (--this.#left <= 0) return this.#timedTurn(of, budget);
+    return this.follows > 0 ? this.#followedTurn(of, budget) : of.takeTurn(budget);
   }
 
   /** Timings since the last call, by actor; messages and milliseconds of a part of its turns. */
@@ -62,48 +56,29 @@ export class TurnTimes implements Scheduler {
     return sums;
   }
 
-  add(runnable: Runnable, ms: number, messages: number): void {
-    const sum = this.#sums.get(runnable);
+  #followedTurn(of: Taker, budget: number): number {
+    this.running = of;
+    const done = of.takeTurn(budget);
+    this.running = undefined;
+    return done;
+  }
+
+  #timedTurn(of: Taker, budget: number): number {
+    this.#timed++;
+    this.#left = this.#step === 1 ? 1 : this.#step - 1 + (this.#timed % 3);
+    const began_ms = this.#now_ms();
+    const done = this.#followedTurn(of, budget);
+    if (done > 0) this.#add(of, this.#now_ms() - began_ms, done);
+    return done;
+  }
+
+  #add(of: Taker, ms: number, messages: number): void {
+    const sum = this.#sums.get(of);
     if (sum !== undefined) {
       sum.ms += ms;
       sum.messages += messages;
     } else if (this.#sums.size < SUMS_MAX) {
-      this.#sums.set(runnable, { ms, messages });
+      this.#sums.set(of, { ms, messages });
     }
-  }
-
-  #turnOf(runnable: Runnable): Runnable {
-    if (--this.#left > 0) {
-      return this.follows > 0 ? new WatchedTurn(this, runnable, false) : runnable;
-    }
-    this.#timed++;
-    this.#left = this.#step === 1 ? 1 : this.#step - 1 + (this.#timed % 3);
-    return new WatchedTurn(this, runnable, true);
-  }
-}
-
-class WatchedTurn implements Runnable {
-  readonly #times: TurnTimes;
-  readonly #of: Runnable;
-  readonly #timed: boolean;
-
-  constructor(times: TurnTimes, of: Runnable, timed: boolean) {
-    this.#times = times;
-    this.#of = of;
-    this.#timed = timed;
-  }
-
-  get id(): string {
-    return this.#of.id;
-  }
-
-  runTurn(budget: number): number {
-    const times = this.#times;
-    times.running = this.#of;
-    const began_ms = this.#timed ? times.now_ms() : 0;
-    const done = this.#of.runTurn(budget);
-    if (this.#timed && done > 0) times.add(this.#of, times.now_ms() - began_ms, done);
-    times.running = undefined;
-    return done;
   }
 }

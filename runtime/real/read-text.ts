@@ -14,10 +14,7 @@ export function readText(path: string, max_bytes?: number): string {
   const about = statSync(path);
   if (!about.isFile()) throw new TextFileError(`${path} is no regular file: give one`);
   if (about.size > max_bytes) {
-    const megabytes = max_bytes >> 20;
-    throw new TextFileError(
-      `${path} has more than ${megabytes} MB: give a file that is a template`,
-    );
+    throw new TextFileError(`${path} has more than ${sizeText(max_bytes)}: give a shorter file`);
   }
   try {
     const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -26,4 +23,9 @@ export function readText(path: string, max_bytes?: number): string {
     if (!(thrown instanceof TypeError)) throw thrown;
     throw new TextFileError(`${path} is not UTF-8: save it as UTF-8 text`);
   }
+}
+
+function sizeText(bytes: number): string {
+  if (bytes < 1 << 10) return `${bytes} bytes`;
+  return bytes < 1 << 20 ? `${bytes >> 10} KiB` : `${bytes >> 20} MiB`;
 }

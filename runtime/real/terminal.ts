@@ -1,18 +1,19 @@
-/** One line of status that rewrites itself on a terminal, and stays silent when there is none. */
+/** Status of a start: a line that rewrites itself on a terminal, else lines of the log at times. */
 
 interface StatusLine {
-  /** Shows `text` in place of what was shown before. */
-  show(text: string): void;
+  /** Shows `text` in place of what was shown before; `fraction` of it is done, from 0 to 1. */
+  show(text: string, fraction?: number): void;
   /** Takes the line away, before something else is printed. */
   clear(): void;
 }
 
-export function statusLine(out: NodeJS.WriteStream = process.stderr): StatusLine {
-  if (!out.isTTY) return { show: () => {}, clear: () => {} };
+export function statusLine(out: NodeJS.WriteStream = process.stderr): StatusLine | undefined {
+  if (!out.isTTY) return undefined;
   let shown = "";
   return {
-    show(text) {
-      const line = text.slice(0, Math.max(20, (out.columns || 80) - 1));
+    show(text, fraction) {
+      const whole = fraction === undefined ? text : `${bar(fraction)} ${text}`;
+      const line = whole.slice(0, Math.max(20, (out.columns || 80) - 1));
       if (line === shown) return;
       shown = line;
       out.write(`\r\x1b[2K${line}`);
@@ -25,8 +26,23 @@ export function statusLine(out: NodeJS.WriteStream = process.stderr): StatusLine
   };
 }
 
+const LOG_EVERY_MS = 5_000;
+
+/** What takes long says how far it is every five seconds; what is over sooner says nothing. */
+export function statusLog(log: (line: string) => void, now_ms: () => number): StatusLine {
+  let next_ms = now_ms() + LOG_EVERY_MS;
+  return {
+    show(text, fraction) {
+      if (fraction === undefined || now_ms() < next_ms) return;
+      next_ms = now_ms() + LOG_EVERY_MS;
+      log(`${Math.floor(fraction * 100)} % ${text}`);
+    },
+    clear() {},
+  };
+}
+
 /** `[████····] 48 %` */
-export function bar(fraction: number, width = 24): string {
+function bar(fraction: number, width = 24): string {
   const full = Math.round(Math.min(1, Math.max(0, fraction)) * width);
   return `[${"█".repeat(full)}${"·".repeat(width - full)}] ${Math.round(fraction * 100)} %`;
 }

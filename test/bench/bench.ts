@@ -16,8 +16,12 @@ const benches: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./parts/kernel.ts")).benchKernel,
   },
   start: {
-    what: "the command to ready, and resident memory",
+    what: "the command to ready, and resident memory; --model MODEL: a first and a second worker",
     load: async () => (await import("./start.ts")).benchStart,
+  },
+  memory: {
+    what: "what 1, 2 and 4 workers of a model keep in memory; --model MODEL",
+    load: async () => (await import("./start/memory.ts")).benchMemory,
   },
   latency: {
     what: "what Troupe adds to an answer",
@@ -34,6 +38,14 @@ const benches: Readonly<Record<string, Entry>> = {
   parsers: {
     what: "reading tool calls and reasoning",
     load: async () => (await import("./parts/parsers.ts")).benchParsers,
+  },
+  planner: {
+    what: "decisions of a planner over 1,000 workers",
+    load: async () => (await import("./parts/planner.ts")).benchPlanner,
+  },
+  "planner-live": {
+    what: "a planner under load that swings, on a real cluster",
+    load: async () => (await import("./parts/planner-live.ts")).benchPlannerLive,
   },
   routing: {
     what: "KV-aware routing beside round-robin",
@@ -66,6 +78,18 @@ const benches: Readonly<Record<string, Entry>> = {
   engine: {
     what: "HTTP beside the bare native loop",
     load: async () => (await import("./parts/engine.ts")).benchEngine,
+  },
+  speculate: {
+    what: "tokens a second with guessed tokens and without",
+    load: async () => (await import("./drafts/speculate.ts")).benchSpeculate,
+  },
+  "draft-model": {
+    what: "tokens a second with a model that guesses, beside guesses from texts and none",
+    load: async () => (await import("./drafts/draft-model.ts")).benchDraftModel,
+  },
+  "kv-types": {
+    what: "what the numbers of the KV cache cost and save",
+    load: async () => (await import("./parts/kv-types.ts")).benchKvTypes,
   },
   constrain: {
     what: "what structured answers cost; --schemas N: random schemas, checked",

@@ -42,7 +42,8 @@ export function itlOf({ ttft_ms, e2e_ms, tokens }: AnswerTimes): number {
   return tokens > 1 ? (e2e_ms - ttft_ms) / (tokens - 1) : 0;
 }
 
-function isGood(answer: AnswerTimes, { ttft_ms, itl_ms }: GoodputLimits): boolean {
+/** Within both limits. */
+export function isGood(answer: AnswerTimes, { ttft_ms, itl_ms }: GoodputLimits): boolean {
   if (!(answer.ttft_ms >= 0)) return false;
   if (ttft_ms !== undefined && answer.ttft_ms > ttft_ms) return false;
   return itl_ms === undefined || itlOf(answer) <= itl_ms;

@@ -38,10 +38,19 @@ export class HttpClient {
   #unsent: Buffer | undefined;
   readonly #url: URL;
   readonly #key: string | undefined;
+  readonly #on_text: (now_ms: number) => void;
 
-  constructor(url: string, options: { readonly api_key?: string | undefined } = {}) {
+  /** @param options on_text: hears of each event with text as it comes */
+  constructor(
+    url: string,
+    options: {
+      readonly api_key?: string | undefined;
+      readonly on_text?: (now_ms: number) => void;
+    } = {},
+  ) {
     this.#url = new URL(url);
     this.#key = options.api_key;
+    this.#on_text = options.on_text ?? (() => {});
   }
 
   async open(): Promise<void> {
@@ -85,7 +94,11 @@ export class HttpClient {
     const bytes = Buffer.from(head + payload);
     return new Promise((resolve, reject) => {
       const event_ms: number[] = [];
-      const parser = new AnswerParser({ onText: (now_ms) => event_ms.push(now_ms) });
+      const onText = (now_ms: number) => {
+        event_ms.push(now_ms);
+        this.#on_text(now_ms);
+      };
+      const parser = new AnswerParser({ onText });
       this.#pending = { parser, event_ms, started_ms: performance.now(), resolve, reject };
       this.#unsent = bytes;
       this.#flush();

@@ -1,11 +1,17 @@
-/** `bun run bench start`: from the command to `ready`, and what each process keeps resident. */
+/**
+ * `bun run bench start`: from the command to `ready`, and what each process keeps resident.
+ * With --model MODEL see start/start-model.ts.
+ */
 import { pidsOf, residentMb, startCluster } from "../support/cluster.ts";
 import type { Report } from "./bench.ts";
+import { benchStartModel } from "./start/start-model.ts";
 import { median, rounded } from "./statistics.ts";
 
 const runs = 5;
 
 export async function benchStart(report: Report): Promise<void> {
+  const at = Bun.argv.indexOf("--model");
+  if (at >= 0) return await benchStartModel(report, Bun.argv[at + 1] ?? "");
   const ready_ms: number[] = [];
   const megabytes = { root: [] as number[], frontend: [] as number[], worker: [] as number[] };
   for (let run = 0; run < runs; run += 1) {

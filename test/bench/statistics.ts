@@ -6,4 +6,11 @@ export function quantile(samples: readonly number[], q: number): number {
 
 export const median = (samples: readonly number[]) => quantile(samples, 0.5);
 
+/** The standard error of the median, out of the median distance to it: outliers count little. */
+export function errorOfMedian(samples: readonly number[]): number {
+  const middle = median(samples);
+  const spread = 1.4826 * median(samples.map((sample) => Math.abs(sample - middle)));
+  return (1.2533 * spread) / Math.sqrt(samples.length);
+}
+
 export const rounded = (value: number, digits = 2) => Number(value.toFixed(digits));

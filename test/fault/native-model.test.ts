@@ -93,7 +93,8 @@ test("a model larger than the memory is refused with both numbers", async () => 
   const model = await modelFile(WHOLE);
   const [code, message] = (await failure({ model, kv_tokens: 1e6, memory_limit_mib: 64 }))!;
   expect(code).toBe("memory");
-  expect(message).toMatch(/needs \d+ MiB and 64 MiB are free/);
+  expect(message).toMatch(/needs \d+ MiB \(weights 0, 1000192 tokens of cache 488, buffers \d+\) /);
+  expect(message).toMatch(/64 MiB are free: give --kv-tokens \d+ or less, or --kv-type q8_0$/);
 });
 
 test("a folder without the library", async () => {

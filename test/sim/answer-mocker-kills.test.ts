@@ -44,14 +44,14 @@ class WatchingSink extends RecordingSink {
 }
 
 /** `kill_at`: tokens at the client when its worker is killed; undefined: it lives. */
-async function answered(asked: AnswerRequest, kill_at: number | undefined) {
+async function answered(asked: AnswerRequest, kill_at: number | undefined, options = {}) {
   const simulation = new Simulation(1_000 + (kill_at ?? 0));
   const cluster = await AnswerCluster.open(simulation, {
     workers: 2,
     mode: "round-robin",
     restart_ms: 60_000,
     network: { delay_ms_min: 0, delay_ms_max: 3 },
-    openEngine: () => new MockerEngine({ block_size: 16 }, { drawable }),
+    openEngine: () => new MockerEngine({ block_size: 16, ...options }, { drawable }),
   });
   let kills = 0;
   const kill = () => {
@@ -101,5 +101,19 @@ test("each of several choices goes on by itself", async () => {
     expect([kill_at, kills, sink.failures]).toEqual([kill_at, 1, []]);
     for (const choice of [0, 1, 2]) expect(sink.tokens(choice)).toEqual(whole.tokens(choice));
     expect(sink.ends).toHaveLength(3);
+  }
+}, 60_000);
+
+test("killed in the middle of guessed tokens, the answer is the one without guesses", async () => {
+  const request = await stoppingRequest();
+  const { sink: whole } = await answered(request, undefined);
+  const guessing = { aic_nextn: 5, aic_nextn_accept_rates: "0.9,0.9,0.9,0.9,0.9" };
+  for (const kill_at of [undefined, 0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 63]) {
+    const { sink, kills } = await answered(request, kill_at, guessing);
+    expect([kill_at, kills, sink.failures]).toEqual([kill_at, kill_at === undefined ? 0 : 1, []]);
+    expect(sink.tokens()).toEqual(whole.tokens());
+    expect(sink.text()).toBe(whole.text());
+    expect(sink.ends).toEqual(whole.ends);
+    expect(sink.usages[0]?.completion_tokens).toBe(whole.usages[0]?.completion_tokens ?? -1);
   }
 }, 60_000);

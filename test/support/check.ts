@@ -1,10 +1,12 @@
 /**
- * `bun run check`: types, format and lint, then every test. Prints each step as it goes, then what
- * was skipped and why, and ends with `N passed, N failed, N skipped`; exits 1 when anything failed,
- * or was skipped where CI is set. A step counts as one.
+ * `bun run check`: types, format and lint, and every test, in two lanes at once: what starts real
+ * processes waits for them most of the time, so the rest computes beside it. Prints the steps of
+ * the first lane as they go and those of the second when they have ended, then what was skipped
+ * and why, and ends with `N passed, N failed, N skipped`; exits 1 when anything failed, or was
+ * skipped where CI is set. A step counts as one.
  */
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   type Count,
@@ -21,53 +23,81 @@ const root = `${import.meta.dir}/../..`;
 /** A test that hangs ends here. On a machine that is busy with other work Bun's 5 s are no sign. */
 const test_ms = 30_000;
 
-async function run(command: readonly string[]): Promise<{ code: number; output: string }> {
+type Run = { readonly code: number; readonly output: string };
+
+/** `live`: what it prints is shown as it comes; else when it has ended. */
+async function run(command: readonly string[], live: boolean): Promise<Run> {
   const child = Bun.spawn([...command], { cwd: root, stdout: "pipe", stderr: "pipe" });
   let output = "";
-  const pass = async (stream: ReadableStream<Uint8Array>, to: NodeJS.WriteStream) => {
+  const pass = async (stream: ReadableStream<Uint8Array>) => {
     const decoder = new TextDecoder();
     for await (const bytes of stream) {
       const text = decoder.decode(bytes, { stream: true });
       output += text;
-      to.write(text);
+      if (live) process.stdout.write(text);
     }
   };
-  await Promise.all([pass(child.stdout, process.stdout), pass(child.stderr, process.stderr)]);
+  await Promise.all([pass(child.stdout), pass(child.stderr)]);
   return { code: await child.exited, output };
 }
 
-async function step(name: string, command: readonly string[]): Promise<Count> {
-  console.log(`\n── ${name}`);
-  const { code } = await run(command);
-  return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
+/** A step's name stands before what it prints. */
+async function shown(name: string, command: readonly string[], live: boolean): Promise<Run> {
+  const started_ms = performance.now();
+  if (live) console.log(`\n── ${name}`);
+  const ended = await run(command, live);
+  if (!live) console.log(`\n── ${name}\n${ended.output}`);
+  console.log(`── ${name} took ${secondsSince(started_ms)} s`);
+  return ended;
 }
+
+const secondsSince = (started_ms: number) => ((performance.now() - started_ms) / 1000).toFixed(0);
+
+type Step = (live: boolean) => Promise<Count>;
+
+const step =
+  (name: string, command: readonly string[]): Step =>
+  async (live) => {
+    const { code } = await shown(name, command, live);
+    return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
+  };
 
 const reports = mkdtempSync(join(tmpdir(), "troupe-check-"));
 const skips: string[] = [];
 
 /** Runs the tests of one folder; its own count, or one failure when it printed none. */
-async function tests(folder: string): Promise<Count> {
-  console.log(`\n── test/${folder}`);
-  const report = join(reports, `${folder}.xml`);
-  const junit = ["--reporter=junit", `--reporter-outfile=${report}`];
-  const command = [process.execPath, "test", "--timeout", `${test_ms}`, ...junit];
-  const { code, output } = await run([...command, `./test/${folder}`]);
-  const count = countOf(output, code);
-  const file = Bun.file(report);
-  if (count.skipped > 0 && (await file.exists())) skips.push(...skippedTests(await file.text()));
-  return count;
+const tests =
+  (folder: string): Step =>
+  async (live) => {
+    const report = join(reports, `${folder}.xml`);
+    const junit = ["--reporter=junit", `--reporter-outfile=${report}`];
+    const command = [bun, "test", "--timeout", `${test_ms}`, ...junit, `./test/${folder}`];
+    const { code, output } = await shown(`test/${folder}`, command, live);
+    const count = countOf(output, code);
+    const file = Bun.file(report);
+    if (count.skipped > 0 && (await file.exists())) skips.push(...skippedTests(await file.text()));
+    return count;
+  };
+
+async function lane(steps: readonly Step[], live: boolean): Promise<Count[]> {
+  const counts: Count[] = [];
+  for (const each of steps) counts.push(await each(live));
+  return counts;
 }
 
 const bun = process.execPath;
 const started_ms = performance.now();
-const counts = [
-  await step("types", [bun, "x", "tsc", "--noEmit", "-p", "."]),
-  await step("types of the page", [bun, "x", "tsc", "--noEmit", "-p", "actors/inspector/page"]),
-  await step("format and lint", [bun, "x", "biome", "check", "."]),
+const processes = [tests("e2e"), tests("fault")];
+const pure = [
+  step("types", [bun, "x", "tsc", "--noEmit", "-p", "."]),
+  step("types of the page", [bun, "x", "tsc", "--noEmit", "-p", "actors/inspector/page"]),
+  step("format and lint", [bun, "x", "biome", "check", "."]),
+  ...["tidy.test.ts", "unit", "contract", "sim"].map(tests),
 ];
-for (const folder of ["tidy.test.ts", "unit", "contract", "sim", "fault", "e2e"]) {
-  counts.push(await tests(folder));
-}
+const alone = availableParallelism() === 1;
+const counts = alone
+  ? await lane([...pure, ...processes], true)
+  : (await Promise.all([lane(processes, true), lane(pure, false)])).flat();
 rmSync(reports, { recursive: true, force: true });
 const count = total(counts);
 const ci = isCi(process.env);
@@ -75,6 +105,6 @@ if (count.skipped > 0) {
   console.log(`\n── skipped${ci ? ", which fails where CI is set" : ""}`);
   for (const name of skips) console.log(name);
 }
-console.log(`\nin ${((performance.now() - started_ms) / 1000).toFixed(0)} s`);
+console.log(`\nin ${secondsSince(started_ms)} s`);
 console.log(lastLine(count));
 process.exit(exitCodeOf(count, ci));

@@ -49,6 +49,10 @@ export async function startCluster(
     env?: Record<string, string>;
     command?: readonly string[];
     cwd?: string;
+    /** Ends it while it starts. */
+    stop?: AbortSignal;
+    /** Usual: warnings. */
+    log_level?: "info" | "warn";
   } = {},
 ): Promise<Cluster> {
   const started_ms = performance.now();
@@ -60,7 +64,7 @@ export async function startCluster(
       "--inspector-port",
       "0",
       "--log-level",
-      "warn",
+      options.log_level ?? "warn",
       ...args,
     ],
     {
@@ -74,7 +78,10 @@ export async function startCluster(
   void (async () => {
     for await (const bytes of child.stderr) log += new TextDecoder().decode(bytes);
   })();
+  const end = () => child.kill("SIGTERM");
+  options.stop?.addEventListener("abort", end);
   const ready = await readyLine(child.stdout, options.timeout_ms ?? 60_000);
+  options.stop?.removeEventListener("abort", end);
   if (ready === undefined) {
     child.kill("SIGKILL");
     throw new Error(`the cluster did not get ready (${args.join(" ")}):\n${log}`);

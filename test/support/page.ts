@@ -1,4 +1,5 @@
 /** The page in the system's Chromium, without any download: for tests and screenshots. */
+import { readFileSync } from "node:fs";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { type Lack, lacksProgram } from "./needs.ts";
 
@@ -45,3 +46,23 @@ export const shownIds = (page: Page): Promise<string[]> =>
   page
     .locator(".tree-row[data-id]")
     .evaluateAll((rows) => rows.map((row) => row.getAttribute("data-id") ?? ""));
+
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+
+export type Fault = {
+  readonly id: string;
+  readonly impact: string;
+  readonly help: string;
+  readonly nodes: string[];
+};
+
+/** Serious faults that WCAG 2.2 AA calls ones, by axe, with the elements that have them. */
+export async function seriousFaults(page: Page): Promise<Fault[]> {
+  await page.evaluate(axe);
+  const found = (await page.evaluate(`axe.run(document, {
+    runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+  }).then(({ violations }) => violations.map(({ id, impact, help, nodes }) => ({
+    id, impact, help, nodes: nodes.slice(0, 5).map((node) => node.html.slice(0, 200)),
+  })))`)) as Fault[];
+  return found.filter(({ impact }) => ["serious", "critical"].includes(impact));
+}

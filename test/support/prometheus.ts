@@ -10,6 +10,7 @@ export type Sample = { readonly metric: Readonly<Record<string, string>>; readon
 
 export type Prometheus = {
   readonly pid: number;
+  readonly url: string;
   /** An instant query; rejects with Prometheus' own words. */
   query(expression: string): Promise<Sample[]>;
   get(path: string): Promise<unknown>;
@@ -51,6 +52,7 @@ export async function startPrometheus(target: string): Promise<Prometheus> {
   );
   return {
     pid: child.pid,
+    url,
     get,
     query: async (expression) => {
       const data = await get(`/api/v1/query?query=${encodeURIComponent(expression)}`);

@@ -85,11 +85,18 @@ async function shoot(browser: Browser, cluster: Cluster, { name, hash }: Shot): 
 
 /** For a few frames of the feed. */
 const SETTLE_MS = 3_000;
+/** Until there are some decisions to see. */
+const PLANNED_MS = 60_000;
 
-const args = ["--engine", "mocker", "--prefill", "2", "--decode", "2"];
+const args = [
+  ...["--engine", "mocker", "--prefill", "2", "--decode", "2"],
+  // It only advises, so that the other pictures show what was started.
+  ...["--planner", "sla", "--ttft-ms", "200", "--itl-ms", "20", "--planner-advisory"],
+];
 await using cluster = await startCluster(args);
 const stop = load(cluster, 12);
 const browser = await openBrowser();
+if (only.includes("planner") || only.length === 0) await Bun.sleep(PLANNED_MS);
 for (const shot of shots) {
   if (only.length === 0 || only.includes(shot.name)) await shoot(browser, cluster, shot);
 }

@@ -32,4 +32,8 @@ export type LaneParts = {
   /** Bits of a mask as the library makes it, marks of limits too. */
   readonly size: number;
   readonly chars: TokenChars;
+  /** A text in the byte alphabet as tokens; undefined: nobody wants to know what is forced. */
+  readonly encode: Encode | undefined;
 };
+
+export type Encode = (text: string) => readonly number[];

@@ -9,6 +9,14 @@ import type { LaneParts } from "./compiled.ts";
 import { bytesOfAlphabet } from "./grammar-vocab.ts";
 import { lastBetween, type Opening, scan } from "./token-chars.ts";
 
+/** What the strings of an answer were, for going back to. */
+export type CountedState = {
+  readonly chars: number;
+  readonly escaping: boolean;
+  readonly missing: number;
+  readonly within: readonly StringLimit[];
+};
+
 export class CountedStrings {
   readonly #set: LaneParts;
   readonly #matcher: GrammarMatcher;
@@ -25,6 +33,22 @@ export class CountedStrings {
     this.#set = set;
     this.#matcher = matcher;
     this.#limits = limits;
+  }
+
+  get state(): CountedState {
+    return {
+      chars: this.#chars,
+      escaping: this.#escaping,
+      missing: this.#missing,
+      within: this.#within,
+    };
+  }
+
+  set state({ chars, escaping, missing, within }: CountedState) {
+    this.#chars = chars;
+    this.#escaping = escaping;
+    this.#missing = missing;
+    this.#within = within;
   }
 
   /** @param text of a token that the matcher takes next, in the byte alphabet */

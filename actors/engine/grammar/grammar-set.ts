@@ -12,7 +12,8 @@ import { MARK, MOST_LIMITS, markText } from "../../../llm/constraint/schema/coun
 import { GrammarSizeError } from "../../../llm/constraint/schema/rules.ts";
 import { SchemaError } from "../../../llm/constraint/schema/schema-limits.ts";
 import { literalsOf, structuralTag } from "../../../llm/constraint/structural-tag.ts";
-import type { Compiled, Forced } from "./compiled.ts";
+import type { Compiled, Encode, Forced } from "./compiled.ts";
+import { foldedTexts, tellsCharsApart } from "./folded-vocab.ts";
 import { type GrammarVocab, inAlphabet } from "./grammar-vocab.ts";
 import { Lane } from "./lane.ts";
 import { TokenChars } from "./token-chars.ts";
@@ -30,23 +31,30 @@ export function isRefusal(error: unknown): error is Error {
 export class GrammarSet {
   readonly vocab: GrammarVocab;
   readonly xgrammar: XGrammar;
-  readonly #compiler: GrammarCompiler;
+  readonly encode: Encode | undefined;
+  /** Over texts that do not tell all tokens apart. */
+  readonly #folding: GrammarCompiler;
+  /** Made with the first grammar that tells characters beyond ASCII apart. */
+  #whole: Promise<GrammarCompiler> | undefined;
   #chars: TokenChars | undefined;
   #marked: readonly number[] | undefined;
 
-  private constructor(vocab: GrammarVocab, xgrammar: XGrammar, compiler: GrammarCompiler) {
+  private constructor(
+    vocab: GrammarVocab,
+    xgrammar: XGrammar,
+    folding: GrammarCompiler,
+    encode: Encode | undefined,
+  ) {
     this.vocab = vocab;
     this.xgrammar = xgrammar;
-    this.#compiler = compiler;
+    this.encode = encode;
+    this.#folding = folding;
   }
 
-  static async open(vocab: GrammarVocab): Promise<GrammarSet> {
+  static async open(vocab: GrammarVocab, encode?: Encode): Promise<GrammarSet> {
     const xgrammar = await XGrammar.load();
-    // Behind the tokens, in words of their own, the marks of limits.
-    const spare = (32 - (vocab.texts.length & 31)) & 31;
-    const marks = Array.from({ length: MOST_LIMITS }, (_, number) => inAlphabet(markText(number)));
-    const texts = [...vocab.texts, ...new Array<string>(spare).fill(""), ...marks];
-    return new GrammarSet(vocab, xgrammar, await xgrammar.compiler(texts, vocab.ends));
+    const folding = await xgrammar.compiler(marked(foldedTexts(vocab)), vocab.ends);
+    return new GrammarSet(vocab, xgrammar, folding, encode);
   }
 
   /** Tokens, filled up to whole words, and marks. */
@@ -76,14 +84,22 @@ export class GrammarSet {
     const literals = format === undefined ? undefined : literalsOf(constraint);
     const allowed = this.#allowed(literals, limits.length > 0);
     const isNarrow = (i: number) => allowed[i] !== ALL;
+    const whole = tag !== undefined && tellsCharsApart(tag.text);
+    const compiler = whole ? await this.#wholeCompiler() : this.#folding;
     return {
-      grammar: tag && (await this.xgrammar.compile(this.#compiler, tag.text)),
+      grammar: tag && (await this.xgrammar.compile(compiler, tag.text)),
       limits,
       allowed,
       narrow: Uint32Array.from([...allowed.keys()].filter(isNarrow)),
       thinking:
         thinking === undefined ? undefined : { ...thinking, forced: this.#forced(thinking) },
     };
+  }
+
+  #wholeCompiler(): Promise<GrammarCompiler> {
+    const { texts, ends } = this.vocab;
+    this.#whole ??= this.xgrammar.compiler(marked(texts), ends);
+    return this.#whole;
   }
 
   async lane(compiled: Compiled): Promise<Lane> {
@@ -129,4 +145,11 @@ export class GrammarSet {
     }
     return { end: written, tokens };
   }
+}
+
+/** Behind the tokens, in words of their own, the marks of limits. */
+function marked(texts: readonly string[]): string[] {
+  const spare = (32 - (texts.length & 31)) & 31;
+  const marks = Array.from({ length: MOST_LIMITS }, (_, number) => inAlphabet(markText(number)));
+  return [...texts, ...new Array<string>(spare).fill(""), ...marks];
 }

@@ -23,15 +23,32 @@ export function inAlphabet(text: string): string {
 
 /** The bytes of a text in the alphabet. */
 export function bytesOfAlphabet(text: string): Uint8Array {
-  return Uint8Array.from(text, (char) => BYTES.get(char) ?? 0);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = BYTES[text.charCodeAt(i)] ?? 0;
+  return bytes;
 }
 
-const BYTES = new Map(CHARACTERS.map((char, byte) => [char, byte] as const));
+/** By code. */
+const BYTES = new Uint8Array(Math.max(...BYTE_TO_CODE_POINT) + 1);
+for (const [byte, code] of BYTE_TO_CODE_POINT.entries()) BYTES[code] = byte;
 
 function ofBytes(bytes: Uint8Array): string {
   let text = "";
   for (let i = 0; i < bytes.length; i++) text += CHARACTERS[bytes[i]!]!;
   return text;
+}
+
+/** A text in the alphabet as tokens, as they would be in the middle of a text. */
+export function encoderOf(tokenizer: Tokenizer, { texts }: GrammarVocab) {
+  const decoder = new TextDecoder();
+  const line = inAlphabet("\n");
+  return (text: string): readonly number[] => {
+    const written = decoder.decode(bytesOfAlphabet(text));
+    const options = { add_special: false, parse_special: true };
+    if (!tokenizer.add_space_prefix) return [...tokenizer.encode(written, options)];
+    const tokens = [...tokenizer.encode(`\n${written}`, options)];
+    return tokens.slice(1 + tokens.findIndex((token) => texts[token] === line));
+  };
 }
 
 /** `vocab_size` is the number of logits, which may be more than the tokenizer's tokens. */

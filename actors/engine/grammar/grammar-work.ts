@@ -9,11 +9,12 @@ import {
 } from "../../../llm/constraint/constraint.ts";
 import { structuralTag } from "../../../llm/constraint/structural-tag.ts";
 import { tokenizerFromBlob } from "../../../llm/model/model-card.ts";
-import { NativeMasks, TR } from "../../../native/index.ts";
+import { NativeMasks } from "../../../native/index.ts";
 import type { Compiled } from "./compiled.ts";
 import { GrammarSet, isRefusal } from "./grammar-set.ts";
-import { grammarVocab } from "./grammar-vocab.ts";
+import { encoderOf, grammarVocab } from "./grammar-vocab.ts";
 import type { Lane } from "./lane.ts";
+import { MaskWork } from "./mask-work.ts";
 import type { FromThread, ThreadNative, ThreadVocab, ToThread } from "./thread-messages.ts";
 import { GrammarError, XGrammar } from "./xgrammar.ts";
 
@@ -30,21 +31,15 @@ const WARM_UP: Constraint = { format: { type: "json_schema", json_schema: true }
 
 type Held = { readonly compiled: Compiled; users: number; kept: boolean };
 type Open = { readonly lane: Lane; readonly held: Held };
-type Wanted = { readonly slot: number; readonly count: number };
 
 export class GrammarWork {
   readonly #post: (message: FromThread) => void;
   #before: Promise<void> = Promise.resolve();
   #set: GrammarSet | undefined;
-  #native: NativeMasks | undefined;
+  #native: MaskWork | undefined;
   #words = new Uint32Array(0);
-  readonly #wanted_words = new Uint32Array(TR.MASK_WORDS * 256);
   readonly #held = new Map<string, Held>();
   readonly #open = new Map<number, Open>();
-  /** Masks that the engine wanted before their answer was opened. */
-  readonly #early = new Map<number, Wanted>();
-  /** What the engine wanted of the thread before is not answered. */
-  #live = false;
 
   /** `post` tells the thread's owner. */
   constructor(post: (message: FromThread) => void) {
@@ -80,7 +75,8 @@ export class GrammarWork {
     await (await XGrammar.load()).parsed(structuralTag(WARM_UP)!.text);
     if (vocab !== undefined) {
       const tokenizer = tokenizerFromBlob(vocab.tokenizer_blob);
-      this.#set = await GrammarSet.open(grammarVocab(tokenizer, vocab.vocab_size));
+      const known = grammarVocab(tokenizer, vocab.vocab_size);
+      this.#set = await GrammarSet.open(known, encoderOf(tokenizer, known));
       this.#words = new Uint32Array(this.#set.words);
       const compiled = await this.#set.compile(constraintText(WARM_UP));
       const lane = await this.#set.lane(compiled);
@@ -89,9 +85,11 @@ export class GrammarWork {
       compiled.grammar?.dispose();
     }
     if (native !== undefined) {
-      this.#native = new NativeMasks(native.shim, native);
-      this.#wants();
-      this.#native.watch(() => this.#wants());
+      const masks = new NativeMasks(native.shim, native);
+      const work = new MaskWork(masks, this.#words, (key) => this.#open.get(key)?.lane);
+      this.#native = work;
+      work.take();
+      masks.watch(() => work.take());
     }
     this.#post({ kind: "started" });
   }
@@ -154,14 +152,11 @@ export class GrammarWork {
     this.#open.set(key, { lane, held });
     for (const token of tokens) lane.push(token);
     if (this.#native === undefined) this.#say(key);
-    const early = this.#early.get(key);
-    if (early === undefined) return;
-    this.#early.delete(key);
-    this.#make(key, early);
+    else this.#native.opened(key);
   }
 
   #close(key: number): void {
-    this.#early.delete(key);
+    this.#native?.closed(key);
     const open = this.#open.get(key);
     if (open === undefined) return;
     this.#open.delete(key);
@@ -175,43 +170,6 @@ export class GrammarWork {
     if (open === undefined) return;
     const words = open.lane.mask(this.#words) ? this.#words : undefined;
     this.#post({ kind: "mask", key, count: open.lane.count, words });
-  }
-
-  /** The native engine wants masks. */
-  #wants(): void {
-    const records = this.#wanted_words;
-    for (;;) {
-      const length = this.#native!.poll(records);
-      for (let at = 0; at < length; at += TR.MASK_WORDS) {
-        const slot = records[at]!;
-        const key = records[at + 1]!;
-        const count = records[at + 2]!;
-        if (key === 0) {
-          this.#live = true;
-          this.#early.clear();
-        } else if (this.#live) {
-          this.#make(key, { slot, count });
-        }
-      }
-      if (length < records.length) return;
-    }
-  }
-
-  #make(key: number, wanted: Wanted): void {
-    const { slot, count } = wanted;
-    const lane = this.#open.get(key)?.lane;
-    if (lane === undefined) {
-      this.#early.set(key, wanted);
-      return;
-    }
-    const native = this.#native!;
-    if (count > lane.count) {
-      const tokens = new Int32Array(count - lane.count);
-      native.tokens(slot, lane.count, tokens);
-      for (const token of tokens) lane.push(token);
-    }
-    const words = lane.mask(this.#words) ? this.#words : undefined;
-    while (!native.put(slot, key, count, words)) Bun.sleepSync(1);
   }
 }
 

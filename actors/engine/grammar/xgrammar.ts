@@ -26,6 +26,7 @@ type NumberVector = { readonly $$: { readonly ptr: number }; delete(): void };
 type MatcherHandle = {
   GetNextTokenBitmask(vocab_size: number): NumberVector;
   AcceptString(bytes: Uint8Array, debug: boolean): boolean;
+  FindJumpForwardString(): string;
   Rollback(tokens: number): void;
 };
 type Instance = { readonly exports: Readonly<Record<string, unknown>> };
@@ -135,11 +136,27 @@ export class XGrammar {
     vocab_size: number,
     take: (words: Uint32Array) => void,
   ): boolean {
-    const handle = handleOf(matcher);
-    if (!handle.AcceptString(bytes, false)) return false;
+    if (!this.take(matcher, bytes)) return false;
     this.mask(matcher, vocab_size, take);
-    handle.Rollback(1);
+    this.back(matcher, 1);
     return true;
+  }
+
+  /** False: these bytes cannot come. */
+  take(matcher: GrammarMatcher, bytes: Uint8Array): boolean {
+    return handleOf(matcher).AcceptString(bytes, false);
+  }
+
+  /** As it was before the last `times` tokens or bytes that it took. */
+  back(matcher: GrammarMatcher, times: number): void {
+    if (times > 0) handleOf(matcher).Rollback(times);
+  }
+
+  /** The text that has to come, up to where something else may; "" where nothing has to. */
+  forced(matcher: GrammarMatcher): string {
+    const text = handleOf(matcher).FindJumpForwardString();
+    const broken = text.indexOf("\ufffd"); // in the middle of a character
+    return broken < 0 ? text : text.slice(0, broken);
   }
 
   async #said_of<Made>(make: () => Promise<Made>): Promise<Made> {

@@ -19,6 +19,7 @@ import {
 import type { WirePassSums as PassSums, PoolKind } from "../../../proto/index.ts";
 import { beyondLimits } from "../beyond-limits.ts";
 import {
+  type DraftCounts,
   type Engine,
   type EngineCapabilities,
   type EngineDescription,
@@ -34,8 +35,11 @@ import { noAdapter } from "../no-adapter.ts";
 import { LlamaAdapters } from "./adapters.ts";
 import { LlamaBlockPort } from "./block-port.ts";
 import { LlamaConstrained, type LlamaGrammar } from "./constrained.ts";
-import { type LlamaSettings, llamaContradiction, llamaFlags } from "./flags.ts";
+import { draftCountsOf, passSumsOf, statsOf } from "./counts.ts";
+import { llamaContradiction, llamaFlags, memoryWishes, nativeOptions } from "./flags.ts";
 import { LlamaKvEvents } from "./kv-events.ts";
+import { type LoadProgress, loadProgress, loadText } from "./load-progress.ts";
+import { memoryOptions, memoryText } from "./memory.ts";
 import { POOLS, poolsOf } from "./pools.ts";
 import { type RecordReader, readRecords } from "./records.ts";
 import { refusal } from "./refusal.ts";
@@ -44,6 +48,10 @@ import { encodeRequest, type RequestBuffers, requestBuffers } from "./request.ts
 export type LlamaOptions = Partial<NativeOptions> & {
   /** Path of a .gguf file. */
   readonly model: string;
+  /** Path of the .gguf file of a smaller model, whose guesses are checked. */
+  readonly draft_model?: string;
+  /** Hears of what went wrong and harms no answer: one line. */
+  readonly on_notice?: (text: string) => void;
   /** Folder that holds libllama; default: the installed @node-llama-cpp package. */
   readonly lib_dir?: string;
   /** A shim built before (the compiled binary carries one); default: built or cached. */
@@ -51,8 +59,9 @@ export type LlamaOptions = Partial<NativeOptions> & {
   readonly compiler?: CompilerChoice;
   /** Folder for the built shim; default: the platform's cache folder. */
   readonly cache_dir?: string;
-  /** 0..1 while the model loads. */
-  readonly on_progress?: (fraction: number) => void;
+  /** Folder for what batches cost, so that the next start need not measure it; default: none. */
+  readonly costs_folder?: string;
+  readonly on_progress?: (progress: LoadProgress) => void;
   /** Without these the engine knows no grammars. */
   readonly grammar?: LlamaGrammar;
 };
@@ -90,15 +99,14 @@ function startErrorCode(code: number): EngineStartError["code"] {
 export async function openLlama(options: LlamaOptions): Promise<LlamaEngine> {
   const { library, folder } = findLlama(options.lib_dir);
   const shim = await shimOf(options);
-  const paths = { library, folder, model: options.model };
+  const { model, draft_model = "", costs_folder = "" } = options;
+  const paths = { library, folder, model, draft_model, costs_folder };
   const cores = options.cores ?? navigator.hardwareConcurrency;
   const native = new NativeEngine(openShim(shim), paths, { ...options, cores });
-  let seen = -1;
   await new Promise<void>((resolve) => {
     native.onWake(() => {
       const { code, permille } = native.state();
-      if (permille !== seen) options.on_progress?.(permille / 1000);
-      seen = permille;
+      options.on_progress?.(loadProgress(native.stats(), permille));
       if (code !== TR.LOADING) resolve();
     });
   });
@@ -108,48 +116,45 @@ export async function openLlama(options: LlamaOptions): Promise<LlamaEngine> {
     await native.free();
     throw new EngineStartError(startErrorCode(code), message);
   }
-  return new LlamaEngine(native, options.grammar && { ...options.grammar, shim });
+  const { grammar, on_notice } = options;
+  return new LlamaEngine(native, grammar && { ...grammar, shim }, on_notice);
 }
 
 export const llamaKind = {
   flags: llamaFlags,
   reads_weights: true,
-  // The cache's type is llama.cpp's default, which native/library.c checks.
-  block_format: { library: `llama.cpp ${LLAMA_RELEASE}`, cache_type: "f16" },
+  blockFormat: ({ kv_type }) => {
+    return { library: `llama.cpp ${LLAMA_RELEASE}`, cache_type: kv_type };
+  },
+  memory: memoryWishes,
   shares_process: false,
   contradiction: llamaContradiction,
   opener: (own, parts) => {
-    const { settings, model_path, sharers, cache_folder, assets_folder } = parts;
-    const { clock, threads: workers, facts } = parts;
+    const { settings, model_path, draft_path, sharers, cache_folder, assets_folder } = parts;
+    const { clock, threads: workers, facts, warn } = parts;
     const tokenizer_blob = facts.blobs.get(facts.tokenizer_blob);
     const { max_num_seqs, threads } = settings;
     return (progress) =>
       openLlama({
         model: model_path,
+        ...(draft_path ? { draft_model: draft_path } : {}),
+        ...(warn ? { on_notice: warn } : {}),
         context_length: contextOf(parts, own.kv_tokens || undefined),
         ...(max_num_seqs > 0 ? { max_num_seqs } : {}),
         ...(threads > 0 ? { threads } : {}),
         ...nativeOptions(own),
+        ...memoryOptions(own, parts),
         sharers,
         ...libraries(assets_folder),
         cache_dir: cache_folder,
-        on_progress: (fraction) => progress(fraction, model_path),
+        costs_folder: `${cache_folder}/costs`,
+        on_progress: (loading) => progress(loading.fraction, loadText(model_path, loading)),
         ...(workers && tokenizer_blob
           ? { grammar: { clock, threads: workers, tokenizer_blob } }
           : {}),
       });
   },
 } as const satisfies EngineKind<typeof llamaFlags>;
-
-/** There 0 stands for the default, and -1 for no layer on a GPU. */
-function nativeOptions({ kv_tokens, gpu_layers, batch_size, prefill_chunk }: LlamaSettings) {
-  return {
-    kv_tokens,
-    gpu_layers: gpu_layers < 0 ? 0 : gpu_layers || -1,
-    max_num_batched_tokens: batch_size,
-    prefill_chunk,
-  };
-}
 
 /** A compiled binary brings its own; the source tree finds them in node_modules. */
 function libraries(assets_folder: string) {
@@ -164,6 +169,9 @@ async function shimOf(options: LlamaOptions): Promise<ShimSource> {
   const wanted = { ...(compiler ? { compiler } : {}), ...(cache_dir ? { cache_dir } : {}) };
   return (await buildShim(wanted)).source;
 }
+
+/** An empty array has no address. */
+const NOTHING = new Uint32Array(1);
 
 export class LlamaEngine implements Engine {
   readonly kv_events?: KvEventLog;
@@ -186,12 +194,18 @@ export class LlamaEngine implements Engine {
   /** The engine's stats when it was closed. */
   #last: NativeStats | undefined;
 
-  constructor(native: NativeEngine, grammar?: LlamaGrammar & { readonly shim: ShimSource }) {
+  constructor(
+    native: NativeEngine,
+    grammar?: LlamaGrammar & { readonly shim: ShimSource },
+    on_notice?: (text: string) => void,
+  ) {
     const numbers = native.numbers();
     this.#native = native;
     this.#adapters = new LlamaAdapters(native);
     native.onWake(() => {
       this.#adapters.look();
+      const notice = on_notice === undefined ? "" : native.notice();
+      if (notice !== "") on_notice?.(notice);
       this.#listener();
     });
     if (numbers.generates !== 0) {
@@ -216,6 +230,7 @@ export class LlamaEngine implements Engine {
         pools: poolsOf(numbers),
         constrains: grammar !== undefined && numbers.generates !== 0,
       },
+      memory: memoryText(numbers),
       build: native.message().replace(" ?B", ""), // of a model that does not say its size
     };
     this.#words = new Uint32Array(Math.max(16384, numbers.max_record_words * 2));
@@ -267,7 +282,8 @@ export class LlamaEngine implements Engine {
     const problem = encodeRequest(request, this.#buffers, place, mask_key);
     if (problem) return problem;
     const { struct, stop, bias_tokens, bias_values } = this.#buffers;
-    const code = this.#native.submit(struct, request.tokens, stop, bias_tokens, bias_values);
+    const { tokens, predicted = NOTHING } = request;
+    const code = this.#native.submit(struct, tokens, stop, bias_tokens, bias_values, predicted);
     if (code === 0) return undefined;
     return refusal(code, request.tokens.length, request.max_tokens, this.#description);
   }
@@ -324,34 +340,17 @@ export class LlamaEngine implements Engine {
     this.#listener = listener;
   }
 
-  /** After `close` as they were when it was asked for. */
+  /** After `close` as they were when it was asked for; so are the next two. */
   stats(): EngineStats {
-    const stats = this.#read();
-    return {
-      running: stats.running,
-      waiting: stats.waiting + (this.#constrained?.waiting ?? 0),
-      used_blocks: stats.used_blocks,
-      cached_blocks: stats.cached_blocks,
-      total_blocks: this.#description.total_blocks,
-      prompt_tokens_total: stats.prompt_tokens_total,
-      cached_tokens_total: stats.cached_tokens_total,
-      generated_tokens_total: stats.generated_tokens_total,
-      steps_total: stats.steps_total,
-      step_ms_last: stats.step_ms_last,
-      waiting_prefill_tokens: stats.waiting_prefill_tokens,
-    };
+    return statsOf(this.#read(), this.#constrained?.waiting ?? 0, this.#description.total_blocks);
   }
 
   passSums(): PassSums {
-    const stats = this.#read();
-    return {
-      prefill_passes: stats.prefill_passes,
-      prefill_tokens: stats.prefill_tokens,
-      prefill_tokens_squared: stats.prefill_tokens_squared,
-      decode_passes: stats.decode_passes,
-      decode_share: stats.decode_share,
-      busy_ms: stats.busy_ms,
-    };
+    return passSumsOf(this.#read());
+  }
+
+  draftCounts(): readonly DraftCounts[] {
+    return draftCountsOf(this.#read());
   }
 
   /** The shim's memory is gone once it is closed. */

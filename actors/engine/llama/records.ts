@@ -132,15 +132,19 @@ function finished(reader: RecordReader, at: number): EngineEvent {
   if (vectors.size > 0) vectors.delete(words[at + 2]!); // cancelled between two of them
   const reason = REASONS[words[at + 3]!] ?? "error";
   const stop = words[at + 4]!;
-  const n = words[at + 7]!;
+  const [right, wrong] = [words[at + 7]!, words[at + 8]!];
+  const n = words[at + 9]!;
   return {
     kind: "finished",
     handle: words[at + 2]!,
     reason,
     ...(reason === "stop" && stop > 0 ? { stop_token: stop - 1 } : {}),
-    ...(n > 0 ? { stop_logprob: { logprob: floats[at + 8]!, top: topOf(reader, at + 2, n) } } : {}),
+    ...(n > 0
+      ? { stop_logprob: { logprob: floats[at + 10]!, top: topOf(reader, at + 4, n) } }
+      : {}),
     prompt_tokens: words[at + 5]!,
     cached_tokens: words[at + 6]!,
+    ...(right + wrong > 0 ? { drafts: { right, wrong } } : {}),
     ...(reason === "error"
       ? { error: "The engine failed while it computed this answer. Send the request again." }
       : {}),

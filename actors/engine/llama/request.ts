@@ -5,7 +5,7 @@ import { TR } from "../../../native/index.ts";
 import { beyondLimits } from "../beyond-limits.ts";
 import type { EngineRefusal, EngineRequest } from "../engine.ts";
 
-const STRUCT_BYTES = 104;
+const STRUCT_BYTES = 112;
 
 /** Memory for one request at a time; the native side copies it during the call. */
 export type RequestBuffers = {
@@ -30,6 +30,12 @@ export function requestBuffers(): RequestBuffers {
 /** Blocks are shared within one salt; 0 for requests whose blocks everybody may share. */
 export function saltOf(request: { readonly adapter?: string; readonly salt?: string }): bigint {
   return request.adapter || request.salt ? blockSeed(request) : 0n;
+}
+
+/** Answers are guessed from earlier ones with the same blocks, and of the same owner. */
+function guessScopeOf(request: EngineRequest): bigint {
+  const { owner } = request;
+  return owner ? Bun.hash.xxHash3(`${saltOf(request)} ${owner}`) : saltOf(request);
 }
 
 /** A problem with values that C would read as something else; undefined: none. */
@@ -71,21 +77,23 @@ export function encodeRequest(
   const { view, stop, bias_tokens, bias_values } = buffers;
   view.setBigUint64(0, BigInt.asUintN(64, sampling.seed), true);
   view.setBigUint64(8, saltOf(request), true);
-  for (const [i, word] of words.entries()) view.setInt32(16 + i * 4, word, true);
-  view.setFloat32(48, sampling.temperature, true);
-  view.setInt32(52, sampling.top_k, true);
-  view.setFloat32(56, sampling.top_p, true);
-  view.setFloat32(60, sampling.min_p, true);
-  view.setFloat32(64, sampling.typical_p, true);
-  view.setFloat32(68, sampling.repetition_penalty, true);
-  view.setFloat32(72, sampling.frequency_penalty, true);
-  view.setFloat32(76, sampling.presence_penalty, true);
-  view.setUint32(80, stop_tokens.length, true);
-  view.setUint32(84, sampling.logit_bias.length, true);
-  view.setUint32(88, adapter, true);
+  view.setBigUint64(16, guessScopeOf(request), true);
+  for (const [i, word] of words.entries()) view.setInt32(24 + i * 4, word, true);
+  view.setFloat32(56, sampling.temperature, true);
+  view.setInt32(60, sampling.top_k, true);
+  view.setFloat32(64, sampling.top_p, true);
+  view.setFloat32(68, sampling.min_p, true);
+  view.setFloat32(72, sampling.typical_p, true);
+  view.setFloat32(76, sampling.repetition_penalty, true);
+  view.setFloat32(80, sampling.frequency_penalty, true);
+  view.setFloat32(84, sampling.presence_penalty, true);
+  view.setUint32(88, stop_tokens.length, true);
+  view.setUint32(92, sampling.logit_bias.length, true);
+  view.setUint32(96, adapter, true);
   // 0: none are wanted.
-  view.setUint32(92, request.scores_from === undefined ? 0 : request.scores_from + 1, true);
-  view.setUint32(96, mask_key, true);
+  view.setUint32(100, request.scores_from === undefined ? 0 : request.scores_from + 1, true);
+  view.setUint32(104, mask_key, true);
+  view.setUint32(108, request.predicted?.length ?? 0, true);
   stop.set(stop_tokens);
   for (const [i, [token, bias]] of sampling.logit_bias.entries()) {
     bias_tokens[i] = token;

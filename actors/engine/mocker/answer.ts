@@ -13,7 +13,7 @@ export type MockerRequest = EngineRequest & {
 };
 
 export class Answer extends Sequence {
-  readonly draw: Draw;
+  readonly #draw: Draw;
   readonly stops: ReadonlySet<number> | undefined;
   /** The stop token that was drawn and ends it. */
   stop_token: number | undefined;
@@ -37,8 +37,12 @@ export class Answer extends Sequence {
     const drawn = scores ? Math.max(1, max_tokens) : max_tokens;
     super(token_blocks, tokens.length, drawn, prefilled_tokens, scores ? scores_from : undefined);
     this.#scores_from = scores ? scores_from : prompt_tokens;
-    this.draw = drawOf(request.sampling.seed, request.choice);
+    this.#draw = drawOf(request.sampling.seed, request.choice);
     this.stops = request.stop_tokens.length > 0 ? new Set(request.stop_tokens) : undefined;
+  }
+
+  override get draw(): Draw {
+    return this.#draw;
   }
 
   /** Answer index of the next token, counted over all workers. */

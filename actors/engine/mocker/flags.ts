@@ -21,6 +21,20 @@ export const shapeFlags = {
     default: 1,
     help: "mocker: divides decode times once more",
   },
+  /** As multi-token prediction does; whether they are right is drawn by the next one. */
+  aic_nextn: {
+    name: "aic-nextn",
+    type: "whole",
+    min: 0,
+    max: 5,
+    default: 0,
+    help: "mocker: tokens that are guessed in each pass of an answer, at most 5; 0 = none",
+  },
+  aic_nextn_accept_rates: {
+    name: "aic-nextn-accept-rates",
+    type: "text",
+    help: "mocker: of each guessed token, how often it is right when those before it are, as 0.85,0.3 (the default); the answer's tokens stay the same",
+  },
   block_size: {
     name: "block-size",
     type: "whole",

@@ -18,6 +18,7 @@ import { SlotMap } from "../../../runtime/slot-map.ts";
 import { beyondLimits } from "../beyond-limits.ts";
 import { DRAWN_POOLS, DRAWN_SIZE, drawnEmbedding } from "../drawn-vectors.ts";
 import type {
+  DraftCounts,
   Engine,
   EngineCapabilities,
   EngineDescription,
@@ -35,6 +36,7 @@ import { Answer, type MockerRequest } from "./answer.ts";
 import { ConstrainedDraws } from "./constrained-draws.ts";
 import { type Drawable, drawnLogprob, drawnToken } from "./drawn-token.ts";
 import { mockerFlags } from "./flags.ts";
+import { ratesProblem } from "./guesses.ts";
 import { MockerMoves } from "./moves.ts";
 import { type MockerOptions, mockerOptions } from "./options.ts";
 import { type MockerParts, readParts } from "./parts.ts";
@@ -295,7 +297,7 @@ export class MockerEngine implements Engine {
   }
 
   #finished(answer: Answer, reason: FinishReason): void {
-    const { request, stop_token, cached_tokens } = answer;
+    const { request, stop_token, cached_tokens, guessed, accepted } = answer;
     this.#answers.delete(request.handle);
     if (answer.masks !== undefined) this.#constrained?.finished(request.handle);
     this.#events.push({
@@ -307,6 +309,7 @@ export class MockerEngine implements Engine {
       prompt_tokens: request.prompt_tokens,
       // Tokens delivered before are not part of the prompt, though they may be cached too.
       cached_tokens: Math.max(0, Math.min(cached_tokens, request.prompt_tokens)),
+      ...(guessed > 0 ? { drafts: { right: accepted, wrong: guessed - accepted } } : {}),
     });
   }
 
@@ -372,6 +375,17 @@ export class MockerEngine implements Engine {
     return sums;
   }
 
+  draftCounts(): readonly DraftCounts[] {
+    if (this.options.aic_nextn === 0) return [];
+    const counts = { source: "mtp", drafts: 0, tokens: 0, accepted: 0 };
+    for (const { guesses } of this.#ranks) {
+      counts.drafts += guesses.drafts;
+      counts.tokens += guesses.tokens;
+      counts.accepted += guesses.accepted;
+    }
+    return [counts];
+  }
+
   /** Everything the caches hold now: for routers that missed too many events. */
   kvDump(): KvDump {
     const { last_event_id } = this.kv_events;
@@ -411,7 +425,7 @@ export const mockerKind = {
   flags: mockerFlags,
   reads_weights: false,
   shares_process: true,
-  contradiction: () => undefined,
+  contradiction: ratesProblem,
   opener: ({ profile, ...shape }, given) => {
     const { settings, clock } = given;
     const { max_num_seqs, context_length } = settings;

@@ -2,6 +2,7 @@
 
 import { defaultsOf } from "../../../runtime/setting.ts";
 import { type MockerShape, shapeFlags } from "./flags.ts";
+import { ratesProblem } from "./guesses.ts";
 import type { LinkSpeed } from "./link.ts";
 
 /** Beside what flags.ts lets people set. */
@@ -68,6 +69,8 @@ export function mockerOptions(given: Partial<MockerOptions>): MockerOptions {
       throw new MockerOptionsError(`${name} must be 0 or more, not ${options[name]}`);
     }
   }
+  const problem = ratesProblem(options);
+  if (problem !== undefined) throw new MockerOptionsError(problem);
   const { max_model_len, block_size, num_gpu_blocks } = options;
   if (max_model_len !== undefined && !(Number.isSafeInteger(max_model_len) && max_model_len > 0)) {
     throw new MockerOptionsError(`max_model_len must be a positive integer, not ${max_model_len}`);

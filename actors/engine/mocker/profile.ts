@@ -7,17 +7,21 @@
  *
  * The raw data of a sweep are points, not a grid: decode times `z_itl` over the share of KV cache
  * in use `x_kv_usage` and the context length `y_context_length`, a sweep of shares for each length.
+ * `bun run profile` adds `prefill_draw_ms`, the part of each `prefill_ttft` in which the token was
+ * drawn: a pass is charged for its drawing by the decode times already. Of an engine that guesses
+ * it adds `z_accept_length`, tokens that a pass made for one answer: a pass takes so many times
+ * `z_itl`.
  */
+import {
+  type Arrays,
+  inFile,
+  numbersOf,
+  ProfileError,
+  readArrays,
+  readSweep,
+} from "../../../llm/profile/profile-arrays.ts";
 import type { Files } from "../../../runtime/capabilities.ts";
-import { errorText } from "../../../runtime/error-text.ts";
-import { NpzError, type NumberArray, readNpz } from "./npz.ts";
 import type { TimingProfile } from "./timing.ts";
-
-export class ProfileError extends Error {
-  readonly code = "bad_profile";
-}
-
-type Arrays = ReadonlyMap<string, NumberArray>;
 
 /** Shares of the KV cache at which a sweep is resampled. */
 const SHARES = 100;
@@ -32,73 +36,19 @@ export async function readProfile(
     if (arrays === undefined) throw new ProfileError(`${path}: there is no such file`);
     return inFile(path, () => profileOf(arrays));
   }
-  for (const [prefill_name, decode_name] of [
-    ["prefill_raw_data.json", "decode_raw_data.json"],
-    ["selected_prefill_interpolation/raw_data.npz", "selected_decode_interpolation/raw_data.npz"],
-  ] as const) {
-    const prefill = await readArrays(files, `${path}/${prefill_name}`);
-    const decode = await readArrays(files, `${path}/${decode_name}`);
-    if (prefill !== undefined && decode !== undefined) {
-      return inFile(path, () => profileOfSweep(prefill, decode));
-    }
-  }
+  const sweep = await readSweep(files, path);
+  if (sweep !== undefined) return inFile(path, () => profileOfSweep(sweep.prefill, sweep.decode));
   throw new ProfileError(
     `${path}: neither an .npz nor a .json profile, nor a folder with prefill_raw_data.json and ` +
       "decode_raw_data.json or selected_{prefill,decode}_interpolation/raw_data.npz",
   );
 }
 
-async function readArrays(
-  files: Pick<Files, "read" | "size_bytes">,
-  path: string,
-): Promise<Arrays | undefined> {
-  let bytes: Uint8Array;
-  try {
-    if ((await files.size_bytes(path)) === undefined) return undefined;
-    bytes = await files.read(path);
-  } catch (error) {
-    // The given path is a file, and no folder that could hold this one.
-    if ((error as { code?: string }).code === "ENOTDIR") return undefined;
-    throw new ProfileError(`${path}: it cannot be read (${errorText(error)})`);
-  }
-  return inFile(path, () => (path.endsWith(".npz") ? readNpz(bytes) : readJson(bytes)));
-}
-
-function inFile<Value>(path: string, read: () => Value): Value {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof ProfileError || error instanceof NpzError) {
-      throw new ProfileError(`${path}: ${error.message}`);
-    }
-    throw error;
-  }
-}
-
-function readJson(bytes: Uint8Array): Arrays {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(new TextDecoder().decode(bytes));
-  } catch (error) {
-    throw new ProfileError(`no JSON: ${String(error)}`);
-  }
-  if (typeof parsed !== "object" || parsed === null) throw new ProfileError("no JSON object");
-  const arrays = new Map<string, NumberArray>();
-  for (const [name, value] of Object.entries(parsed)) {
-    const rows: unknown[] = Array.isArray(value) ? value : [value];
-    const flat = rows.flat();
-    if (!flat.every((each) => typeof each === "number")) continue;
-    const shape = Array.isArray(rows[0]) ? [rows.length, flat.length / rows.length] : [flat.length];
-    arrays.set(name, { shape, values: Float64Array.from(flat) });
-  }
-  return arrays;
-}
-
 /** The mocker's own arrays. Throws ProfileError. */
 export function profileOf(arrays: Arrays): TimingProfile {
-  const decode_active_kv_tokens = row(arrays, "decode_active_kv_tokens");
-  const decode_context_length = row(arrays, "decode_context_length");
-  const itl = row(arrays, "decode_itl");
+  const decode_active_kv_tokens = numbersOf(arrays, "decode_active_kv_tokens");
+  const decode_context_length = numbersOf(arrays, "decode_context_length");
+  const itl = numbersOf(arrays, "decode_itl");
   const width = decode_context_length.length;
   if (itl.length !== decode_active_kv_tokens.length * width) {
     throw new ProfileError(
@@ -106,8 +56,8 @@ export function profileOf(arrays: Arrays): TimingProfile {
     );
   }
   return checked({
-    prefill_isl: row(arrays, "prefill_isl"),
-    prefill_ttft_ms: row(arrays, "prefill_ttft_ms"),
+    prefill_isl: numbersOf(arrays, "prefill_isl"),
+    prefill_ttft_ms: numbersOf(arrays, "prefill_ttft_ms"),
     decode_active_kv_tokens,
     decode_context_length,
     decode_itl: decode_active_kv_tokens.map((_, i) => itl.slice(i * width, (i + 1) * width)),
@@ -116,16 +66,18 @@ export function profileOf(arrays: Arrays): TimingProfile {
 
 /** The raw points of a profiler's sweep. Throws ProfileError. */
 export function profileOfSweep(prefill: Arrays, decode: Arrays): TimingProfile {
-  const isl = row(prefill, "prefill_isl");
-  const ttft = row(prefill, "prefill_ttft");
+  const isl = numbersOf(prefill, "prefill_isl");
+  const ttft = numbersOf(prefill, "prefill_ttft");
   if (isl.length !== ttft.length) throw new ProfileError("prefill_isl and prefill_ttft differ");
-  const shares = row(decode, "x_kv_usage");
-  const lengths = row(decode, "y_context_length");
-  const itl = row(decode, "z_itl");
+  const drawn = prefill.get("prefill_draw_ms")?.values ?? [];
+  const shares = numbersOf(decode, "x_kv_usage");
+  const lengths = numbersOf(decode, "y_context_length");
+  const made = decode.get("z_accept_length")?.values ?? [];
+  const itl = numbersOf(decode, "z_itl").map((ms, i) => ms * (made[i] ?? 1));
   if (shares.length !== lengths.length || shares.length !== itl.length) {
     throw new ProfileError("x_kv_usage, y_context_length and z_itl have not one length");
   }
-  const max_kv_tokens = row(decode, "max_kv_tokens")[0]!;
+  const max_kv_tokens = numbersOf(decode, "max_kv_tokens")[0]!;
   const decode_context_length = [...new Set(lengths)].sort((a, b) => a - b);
   const sweeps = decode_context_length.map((length) => {
     return points(shares.flatMap((share, i) => (lengths[i] === length ? [[share, itl[i]!]] : [])));
@@ -133,7 +85,7 @@ export function profileOfSweep(prefill: Arrays, decode: Arrays): TimingProfile {
   const low = Math.min(...shares);
   const step = (Math.max(...shares) - low) / SHARES;
   const grid = Array.from({ length: step > 0 ? SHARES + 1 : 1 }, (_, i) => low + i * step);
-  const times = points(isl.map((length, i) => [length, ttft[i]!]));
+  const times = points(isl.map((length, i) => [length, Math.max(0, ttft[i]! - (drawn[i] ?? 0))]));
   return checked({
     prefill_isl: times.map(([length]) => length),
     prefill_ttft_ms: times.map(([, ms]) => ms),
@@ -166,14 +118,6 @@ function between(sweep: readonly Point[], at: number): number {
   if (after === 0) return high;
   const [low_at, low] = sweep[after - 1]!;
   return low + ((high - low) * (at - low_at)) / (high_at - low_at);
-}
-
-function row(arrays: Arrays, name: string): number[] {
-  const found = arrays.get(name);
-  if (found === undefined || found.values.length === 0) {
-    throw new ProfileError(`it lacks the array of numbers ${name}`);
-  }
-  return [...found.values];
 }
 
 function checked(profile: TimingProfile): TimingProfile {

@@ -19,6 +19,7 @@
 import type { KvEventLog } from "../kv-event-log.ts";
 import { BlockPool } from "./block-pool.ts";
 import { CacheNews } from "./cache-news.ts";
+import { acceptRates, isRight } from "./guesses.ts";
 import { type MockerOptions, transferMs } from "./options.ts";
 import { addPass, noPasses, passMs } from "./pass-cost.ts";
 import type { Sequence } from "./sequence.ts";
@@ -57,6 +58,8 @@ export class MockerScheduler<S extends Sequence> {
   readonly pool: BlockPool;
   readonly news: CacheNews;
   readonly totals = { prompt: 0, cached: 0, generated: 0, passes: 0, preemptions: 0 };
+  /** Passes of an answer with guesses, guesses, and those that were right. */
+  readonly guesses = { drafts: 0, tokens: 0, accepted: 0 };
   /**
    * Sums over all passes so far: their differences say what a pass of this engine costs.
    * `decode_share` is blocks in use of all blocks, summed over the passes that drew tokens.
@@ -76,10 +79,12 @@ export class MockerScheduler<S extends Sequence> {
   #preempted = false;
 
   readonly #options: MockerOptions;
+  readonly #accept_rates: readonly number[];
   readonly #parts: SchedulerParts<S>;
 
   constructor(options: MockerOptions, parts: SchedulerParts<S>) {
     this.#options = options;
+    this.#accept_rates = acceptRates(options);
     this.#parts = parts;
     this.pool = new BlockPool(options.num_gpu_blocks);
     this.news = new CacheNews(this.pool, parts.log, parts.dp_rank ?? 0);
@@ -188,8 +193,9 @@ export class MockerScheduler<S extends Sequence> {
       const tokens = this.#tokensNow(sequence.length - sequence.computed);
       if (tokens === 0) return;
       const before = running.length;
-      const stays = this.#makeRoom(sequence, sequence.computed + tokens);
-      if (stays) this.#compute(sequence, tokens);
+      const ahead = this.#guessesOf(sequence, tokens);
+      const stays = this.#makeRoom(sequence, sequence.computed + tokens + ahead);
+      if (stays) this.#compute(sequence, tokens, ahead);
       // In FIFO order the preempted sequences stood before this one.
       if (this.#options.preemption_mode === "fifo") i -= before - running.length;
       i++;
@@ -200,6 +206,13 @@ export class MockerScheduler<S extends Sequence> {
   #tokensNow(missing: number): number {
     if (!this.#options.enable_chunked_prefill && missing > this.#budget) return 0;
     return Math.min(missing, this.#budget);
+  }
+
+  /** How many tokens behind its next one this pass may guess; a prompt's pass guesses none. */
+  #guessesOf({ generated, max_tokens }: S, tokens: number): number {
+    if (this.#accept_rates.length === 0 || tokens > 1 || generated === 0) return 0;
+    const left = Math.min(max_tokens - generated, this.#budget) - 1;
+    return Math.max(0, Math.min(this.#accept_rates.length, left));
   }
 
   /** Gets blocks for `tokens` tokens by preempting others; false when that met the sequence. */
@@ -225,6 +238,7 @@ export class MockerScheduler<S extends Sequence> {
       this.#budget += victim.pass_tokens;
       this.#prompt_tokens -= victim.pass_prompt_tokens;
       victim.pass = -1;
+      victim.ahead = 0;
     }
     drop(this.#running, victim);
     this.#releaseBlocks(victim);
@@ -303,16 +317,17 @@ export class MockerScheduler<S extends Sequence> {
     this.#register(sequence);
   }
 
-  #compute(sequence: S, tokens: number): void {
+  #compute(sequence: S, tokens: number, ahead = 0): void {
     const { computed, prompt_length } = sequence;
     const after = computed + tokens;
     sequence.computed = after;
     sequence.pass = this.totals.passes;
-    sequence.pass_tokens = tokens;
+    sequence.pass_tokens = tokens + ahead;
+    sequence.ahead = ahead;
     const prompt_tokens = computed < prompt_length ? Math.min(after, prompt_length) - computed : 0;
     sequence.pass_prompt_tokens = prompt_tokens;
     this.#prompt_tokens += prompt_tokens;
-    this.#budget -= tokens;
+    this.#budget -= tokens + ahead;
     if (Math.floor(after / this.#options.block_size) > sequence.registered)
       this.#register(sequence);
   }
@@ -380,12 +395,35 @@ export class MockerScheduler<S extends Sequence> {
     for (let i = 0; i < running.length; i++) {
       const sequence = running[i]!;
       if (sequence.state === "running" && sequence.computed === sequence.length) {
-        this.#draw(sequence, at_ms);
+        if (sequence.ahead === 0) this.#draw(sequence, at_ms);
+        else this.#drawAhead(sequence, at_ms);
       }
       if (sequence.state === "running") running[kept++] = sequence;
     }
     running.length = kept;
     this.#ending = false;
+  }
+
+  /** Its next token, and as many behind it as guesses are right. */
+  #drawAhead(sequence: S, at_ms: number): void {
+    const { ahead } = sequence;
+    sequence.ahead = 0;
+    sequence.guessed += ahead;
+    this.guesses.drafts++;
+    this.guesses.tokens += ahead;
+    this.#draw(sequence, at_ms);
+    for (const rate of this.#accept_rates.slice(0, ahead)) {
+      const { state, computed, length, draw } = sequence;
+      const isNext = state === "running" && length === computed + 1;
+      if (!isNext || !isRight(rate, draw, length - 1)) return;
+      // What it was guessed to be has its keys and values, as after a pass of its own.
+      sequence.computed = length;
+      if (Math.floor(length / this.#options.block_size) > sequence.registered)
+        this.#register(sequence);
+      sequence.accepted++;
+      this.guesses.accepted++;
+      this.#draw(sequence, at_ms);
+    }
   }
 
   #draw(sequence: S, at_ms: number): void {

@@ -1,4 +1,5 @@
 /** One answer in the making, as the scheduler sees it. Extend it to hang data of your own on it. */
+import { type Draw, drawOf } from "./drawn-token.ts";
 
 /** Hashes of a sequence's full blocks as words, low half of block i at 2i; more as it grows. */
 export interface BlockNames {
@@ -30,6 +31,11 @@ export class Sequence {
   pass = -1;
   pass_tokens = 0;
   pass_prompt_tokens = 0;
+  /** Guesses of what follows its next token that the pass under way computes. */
+  ahead = 0;
+  /** Guesses that were computed, and those that were right. */
+  guessed = 0;
+  accepted = 0;
 
   constructor(
     readonly names: BlockNames,
@@ -44,4 +50,11 @@ export class Sequence {
   ) {
     this.length = prompt_length;
   }
+
+  /** By what it is drawn whether a guess is right; one of its own makes answers differ. */
+  get draw(): Draw {
+    return SAME_FOR_ALL;
+  }
 }
+
+const SAME_FOR_ALL = drawOf(0n, 0);

@@ -68,6 +68,7 @@ export class RequestRun {
   #completion_tokens = 0;
   #cached_tokens = 0;
   #cached_by_tier: CachedByTier | undefined;
+  #drafts: AnswerUsage["drafts"];
   #over = false;
   #pieces = 0;
 
@@ -208,6 +209,7 @@ export class RequestRun {
     this.#completion_tokens += usage.completion_tokens;
     this.#cached_tokens += usage.cached_tokens;
     this.#cached_by_tier = tiersOfBoth(this.#cached_by_tier, usage.cached_by_tier);
+    this.#drafts = draftsOfBoth(this.#drafts, usage.drafts);
     this.#left -= 1;
     if (this.#left > 0) return;
     this.#over = true;
@@ -216,6 +218,7 @@ export class RequestRun {
       completion_tokens: this.#completion_tokens,
       cached_tokens: this.#cached_tokens,
       ...(this.#cached_by_tier === undefined ? {} : { cached_by_tier: this.#cached_by_tier }),
+      ...(this.#drafts === undefined ? {} : { drafts: this.#drafts }),
     };
     this.#options.meter.finished(total);
     this.#options.output.done(total);
@@ -234,6 +237,11 @@ export class RequestRun {
 function tiersOfBoth(a: CachedByTier | undefined, b: CachedByTier | undefined) {
   if (a === undefined || b === undefined) return a ?? b;
   return { g1: a.g1 + b.g1, g2: a.g2 + b.g2, g3: a.g3 + b.g3, g4: a.g4 + b.g4 };
+}
+
+function draftsOfBoth(a: AnswerUsage["drafts"], b: AnswerUsage["drafts"]) {
+  if (a === undefined || b === undefined) return a ?? b;
+  return { right: a.right + b.right, wrong: a.wrong + b.wrong };
 }
 
 function promptTokens({ answers }: Generation): number {

@@ -75,8 +75,13 @@ export const stopReason = (end: AnswerEnd) =>
 
 /** @param reasoning_tokens undefined: reasoning is not told apart */
 export function usageJson(usage: AnswerUsage, reasoning_tokens?: number) {
-  const details =
-    reasoning_tokens === undefined ? {} : { completion_tokens_details: { reasoning_tokens } };
+  const { drafts } = usage;
+  const details = {
+    ...(reasoning_tokens === undefined ? {} : { reasoning_tokens }),
+    ...(drafts === undefined
+      ? {}
+      : { accepted_prediction_tokens: drafts.right, rejected_prediction_tokens: drafts.wrong }),
+  };
   return {
     prompt_tokens: usage.prompt_tokens,
     completion_tokens: usage.completion_tokens,
@@ -87,7 +92,7 @@ export function usageJson(usage: AnswerUsage, reasoning_tokens?: number) {
         ? {}
         : { cached_tokens_by_tier: usage.cached_by_tier }),
     },
-    ...details,
+    ...(Object.keys(details).length === 0 ? {} : { completion_tokens_details: details }),
   };
 }
 

@@ -47,8 +47,12 @@ export class ModelDirectory {
   /** Workers that left lately. They may be draining, and still hold answers. */
   readonly #left = new Map<string, { readonly ref: ActorRef; left_ms: number | undefined }>();
 
-  constructor(build: BuildModel) {
+  readonly #comes: (model: string) => boolean;
+
+  /** @param comes whether a model without workers gets one, at the latest when somebody asks */
+  constructor(build: BuildModel, comes: (model: string) => boolean = () => false) {
     this.#build = build;
+    this.#comes = comes;
   }
 
   /** The worker of this name is new, or came back as another one. */
@@ -90,7 +94,10 @@ export class ModelDirectory {
       if (now_ms - left.left_ms >= keep_ms) this.#left.delete(worker);
     }
     for (const [name, entry] of this.#models) {
-      if (entry.workers.size > 0) continue;
+      if (entry.workers.size > 0 || this.#comes(name)) {
+        entry.deserted_ms = undefined;
+        continue;
+      }
       entry.deserted_ms ??= now_ms;
       if (now_ms - entry.deserted_ms >= keep_ms) this.#models.delete(name);
     }
@@ -207,10 +214,10 @@ export class ModelDirectory {
     return [...this.knownWorkers(), ...left.map(([worker, { ref }]) => ({ worker, ref }))];
   }
 
-  /** Whether a model is ready and has a worker. */
+  /** Whether a model is ready and has a worker, or will get one. */
   canServe(): boolean {
     for (const [name, { served }] of this.#models) {
-      if (served !== undefined && this.workers(name) > 0) return true;
+      if (served !== undefined && (this.workers(name) > 0 || this.#comes(name))) return true;
     }
     return false;
   }

@@ -9,7 +9,7 @@ import type { SamplingBody } from "../api/request-fields.ts";
 import type { ServedModel, TemplateVariables } from "../models/served-model.ts";
 import { constraintOf, type FormRequest, type ThinkingLimit } from "./constraint.ts";
 import type { PrepareContext } from "./prepare-context.ts";
-import { encodeChat, givenPrompt } from "./prompt-text.ts";
+import { encodeChat, encodeText, givenPrompt } from "./prompt-text.ts";
 import { answerBudget, checkTogether, saltOf, samplingOf, stoppingOf } from "./sampling-request.ts";
 import { callableTools, heldTools, parsingOf, shownTools, type ToolRequest } from "./tools.ts";
 import type { Conversation } from "./turns.ts";
@@ -33,6 +33,8 @@ export type ChatAnswerRequest = {
   /** The form of the text; undefined: any. */
   readonly form?: FormRequest | undefined;
   readonly thinking_limit?: ThinkingLimit | undefined;
+  /** What most of the answer is likely to be. */
+  readonly predicted?: string | undefined;
 };
 
 export type ChatAnswer = {
@@ -88,7 +90,15 @@ export function chatAnswer(
     shown_tokens: parsing && model.parsers.shownTokens(parsing.tool, parsing.reasoning),
     ...(ctx.hints === undefined ? {} : { hints: ctx.hints }),
     ...saltOf(request.sampling, model, ctx),
+    ...predictedOf(request.predicted, model),
     ...held,
   };
   return { answer, parsing };
+}
+
+const PLAIN_TEXT = { add_special: false, parse_special: false };
+
+function predictedOf(text: string | undefined, model: ServedModel) {
+  if (text === undefined || text === "") return {};
+  return { predicted: encodeText(model, text, PLAIN_TEXT, "prediction.content") };
 }

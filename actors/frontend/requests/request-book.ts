@@ -2,13 +2,21 @@
  * The requests of one door: all that are live, and the last ones that have ended; of many quick
  * ones some. Whoever looks at them comes through the inspector of the process.
  */
+import type { RequestList } from "../../../proto/index.ts";
 import { Allowance, type AllowanceOptions } from "../../../runtime/allowance.ts";
 import type { Clock } from "../../../runtime/capabilities.ts";
 import { isSampled, type Telemetry } from "../../../runtime/observe/telemetry.ts";
 import { SlotMap } from "../../../runtime/slot-map.ts";
 import type { TimedStage } from "../prompt/prepare-context.ts";
 import { type Arrival, RequestEntry } from "./request-entry.ts";
-import { entryBytes, pageOf, type RequestPage, type RequestRow, rowOf } from "./request-rows.ts";
+import {
+  entryBytes,
+  type LookedAt,
+  pageOf,
+  type RequestPage,
+  type RequestRow,
+  rowOf,
+} from "./request-rows.ts";
 import { requestSpans } from "./request-spans.ts";
 
 export type BookOptions = {
@@ -47,6 +55,9 @@ export class RequestBook {
   /** A ring, and where the next one goes. */
   readonly #ended: (RequestEntry | undefined)[] = [];
   #next = 0;
+  /** Numbers of the first and of the last one in the ring: those between them are there too. */
+  #first: number;
+  #last: number;
   #bytes = 0;
   readonly #explained: Allowance;
   readonly #kept: Allowance;
@@ -55,6 +66,9 @@ export class RequestBook {
     this.#options = options;
     this.#explained = new Allowance(options.clock, EXPLAINED);
     this.#kept = new Allowance(options.clock, KEPT);
+    // Numbers of a book that comes after this one in its process are higher, and none is 0.
+    this.#last = Math.round(options.clock.now_ms() * 1_000) + 1;
+    this.#first = this.#last + 1;
   }
 
   begin(
@@ -85,14 +99,19 @@ export class RequestBook {
 
   /** The newest first. */
   rows(): readonly RequestRow[] {
-    const { clock, node } = this.#options;
-    const at = { now_ms: clock.now_ms(), wall_ms: clock.wall_ms(), node };
-    const live = [...this.#live.values()];
-    // Of too many those in the middle are left out: the oldest ones may be stuck.
-    if (live.length > LIVE_MOST) live.splice(OLDEST_MOST, live.length - LIVE_MOST);
-    const all = [...live, ...this.#ended.filter((entry) => entry !== undefined)];
-    all.sort((one, other) => other.arrival.arrived_ms - one.arrival.arrived_ms);
-    return all.map((entry) => rowOf(entry, at));
+    const at = this.#now();
+    return this.#newest(0).map((entry) => rowOf(entry, at));
+  }
+
+  /** The same as pages get them: all live ones, and those that have ended since that number. */
+  list(after: number): RequestList {
+    const at = this.#now();
+    const rows = this.#newest(after).map((entry) => {
+      const row = rowOf(entry, at);
+      const { id, started_ms } = row;
+      return { id, started_ms, number: entry.number, json: JSON.stringify(row) };
+    });
+    return { kind: "request_list", rows, first: this.#first, last: this.#last };
   }
 
   /**
@@ -104,9 +123,22 @@ export class RequestBook {
     const entry = own ?? this.#find((arrival) => namedBy(arrival, id));
     if (entry === undefined) return undefined;
     if (follow) entry.follow();
-    const { clock, node, origin } = this.#options;
-    const at = { now_ms: clock.now_ms(), wall_ms: clock.wall_ms(), node };
-    return pageOf(entry, at, origin());
+    return pageOf(entry, this.#now(), this.#options.origin());
+  }
+
+  #now(): LookedAt {
+    const { clock, node } = this.#options;
+    return { now_ms: clock.now_ms(), wall_ms: clock.wall_ms(), node };
+  }
+
+  #newest(after: number): RequestEntry[] {
+    const all = [...this.#live.values()];
+    // Of too many those in the middle are left out: the oldest ones may be stuck.
+    if (all.length > LIVE_MOST) all.splice(OLDEST_MOST, all.length - LIVE_MOST);
+    for (const entry of this.#ended) {
+      if (entry !== undefined && entry.number > after) all.push(entry);
+    }
+    return all.sort((one, other) => other.arrival.arrived_ms - one.arrival.arrived_ms);
   }
 
   #find(is: (arrival: Arrival) => boolean): RequestEntry | undefined {
@@ -120,6 +152,7 @@ export class RequestBook {
     if (this.#live.get(entry.arrival.id) === entry) this.#live.take(entry.arrival.id);
     if (!entry.stays && isOrdinary(entry)) return;
     this.#drop(this.#next);
+    entry.number = ++this.#last;
     this.#ended[this.#next] = entry;
     this.#bytes += entryBytes(entry);
     this.#next = (this.#next + 1) % ENDED_MOST;
@@ -139,6 +172,7 @@ export class RequestBook {
     if (entry === undefined) return;
     this.#bytes -= entryBytes(entry);
     this.#ended[at] = undefined;
+    this.#first = entry.number + 1;
   }
 }
 

@@ -71,6 +71,8 @@ export class RequestEntry implements Stages, Account {
   explains = false;
   /** It is shown for a while after its end, whatever it comes to. */
   stays = false;
+  /** Of those that have ended and are shown: in the order of their ends. 0: it is none of them. */
+  number = 0;
   /** Its meter tells it its end. */
   metered = false;
   /** Called once at the end, before the entry lets go of what only a live request needs. */

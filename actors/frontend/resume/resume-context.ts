@@ -216,6 +216,7 @@ function answerOf(part: HeldPart, name: string, have: readonly number[]): Answer
     pin: "",
     ...(context.hints === undefined ? {} : { hints: context.hints }),
     ...(generate.salt === undefined ? {} : { salt: generate.salt }),
+    ...(generate.owner === undefined ? {} : { owner: generate.owner }),
     ...(generate.constraint === undefined ? {} : { constraint: generate.constraint }),
     resumable: { answer: resumable!.answer, context: resumable!.context },
     held: { worker, ref, request, attempt, have },

@@ -8,6 +8,10 @@ export function json(
   return Response.json(body, { status, headers });
 }
 
+/** JSON that is a text already. */
+export const written = (text: string): Response =>
+  new Response(text, { headers: { "content-type": "application/json" } });
+
 export const failed = (error: string, status: number): Response => json({ error }, status);
 
 /**

@@ -27,6 +27,8 @@ export type InspectorDoorOptions = {
   readonly live_path?: string;
   /** Path of the actor that keeps the load of the last hour; absent: there is none. */
   readonly load_path?: string;
+  /** This machine has a planner, whether it answers or not. */
+  readonly plans?: boolean;
   /** With several machines: the planes, and which of them answer now. */
   readonly planes?: () => readonly PlaneState[];
   /** Called once it listens. */
@@ -72,6 +74,8 @@ export interface Door {
   readonly live: { readonly accept: (page: WebSocketEnd) => WebSocketHandlers };
   /** Exchanges with the OpenAI port that are under way. */
   readonly passing: { count: number };
+  /** Whether any planner has ever answered: then there is one, also while none answers. */
+  readonly planners: { seen: boolean };
   /** Trees of all processes that answer in time. */
   trees(): Promise<Tree[]>;
   processInfos(): Promise<ProcessInfo[]>;

@@ -25,6 +25,7 @@ const webSockets: WebSocketLimits = {
 export class InspectorDoor extends Actor<Message> implements Door {
   readonly options: InspectorDoorOptions;
   readonly passing = { count: 0 };
+  readonly planners = { seen: false };
   readonly #table: RouteTable;
   #server: HttpServer | undefined;
   #live: LiveHub | undefined;

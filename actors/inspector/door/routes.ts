@@ -11,6 +11,7 @@ import { loadRoute } from "./routes/load.ts";
 import { meRoute } from "./routes/me.ts";
 import { openaiRoute } from "./routes/openai.ts";
 import { overviewRoutes } from "./routes/overview.ts";
+import { plannerRoutes } from "./routes/planner.ts";
 import { requestRoutes } from "./routes/requests.ts";
 import { statusRoutes } from "./routes/status.ts";
 
@@ -29,6 +30,7 @@ export const routes: readonly Route[] = [
   ...overviewRoutes,
   ...kvRoutes,
   loadRoute,
+  ...plannerRoutes,
   ...statusRoutes,
   ...requestRoutes,
   ...actorRoutes,

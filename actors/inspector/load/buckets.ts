@@ -1,5 +1,7 @@
 /** Histograms by their buckets: sums, and what share of the values lies below which bound. Pure. */
 
+import type { Counted } from "../../../proto/index.ts";
+
 /** `counts[i]`: values above `bounds[i - 1]` and at most `bounds[i]`; one more above all bounds. */
 export type Buckets = { readonly bounds: readonly number[]; readonly counts: readonly number[] };
 
@@ -34,3 +36,18 @@ export function quantile(buckets: Buckets | undefined, share: number): number | 
   }
   return bounds.at(-1);
 }
+
+/** Of a counter; less than before: it has begun anew. */
+export const rise = (before = 0, now = 0): number => (now >= before ? now - before : now);
+
+/** Undefined: nothing is counted. */
+export function risen(before: Counted | undefined, now: Counted | undefined): Buckets | undefined {
+  if (now === undefined) return undefined;
+  const { bounds, counts } = now;
+  if (hasBegunAnew(before, now)) return { bounds, counts: [...counts] };
+  return { bounds, counts: counts.map((count, i) => rise(before?.counts[i], count)) };
+}
+
+/** Not one bucket alone begins anew. */
+export const hasBegunAnew = (before: Counted | undefined, { counts }: Counted): boolean =>
+  counts.some((count, i) => count < (before?.counts[i] ?? 0));

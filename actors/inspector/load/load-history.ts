@@ -31,10 +31,14 @@ export type GetLoadPoint = Ask<{ readonly point: LoadPoint | undefined }> & {
   readonly kind: "get_load_point";
 };
 
+/** Nobody asks for the last point any more. */
+export type EndLoadWatch = { readonly kind: "end_load_watch" };
+
 type Pulled = { readonly kind: "pulled"; readonly sample: Sample };
 export type LoadHistoryMessage =
   | GetLoadPage
   | GetLoadPoint
+  | EndLoadWatch
   | Pulled
   | { readonly kind: "look_long" | "look_short" };
 
@@ -96,6 +100,9 @@ export class LoadHistory extends Actor<LoadHistoryMessage> {
         this.#watched_until_ms = this.ctx.clock.now_ms() + WATCHED_MS;
         this.#watch();
         this.ctx.reply({ point: this.#newest() });
+        return;
+      case "end_load_watch":
+        this.#watched_until_ms = 0;
     }
   }
 

@@ -5,8 +5,8 @@
  * counts less than before has begun anew, and all that it counts is new. A rate is over the time
  * between the two answers of its own process.
  */
-import type { Counted, LoadFigures } from "../../../proto/index.ts";
-import { type Buckets, quantile, sumOf } from "./buckets.ts";
+import type { LoadFigures } from "../../../proto/index.ts";
+import { type Buckets, quantile, rise, risen, sumOf } from "./buckets.ts";
 
 /** What all processes answered at a moment, by node. */
 export type Sample = ReadonlyMap<string, { readonly at_ms: number; readonly said: LoadFigures }>;
@@ -172,18 +172,6 @@ function busiest(rows: readonly WorkerRow[], most: number): readonly WorkerRow[]
 
 const byName = <T extends readonly [string, unknown]>(rows: readonly T[]): T[] =>
   rows.toSorted(([a], [b]) => a.localeCompare(b, "en", { numeric: true }));
-
-/** Of a counter; less than before: it has begun anew. */
-const rise = (before = 0, now = 0): number => (now >= before ? now - before : now);
-
-function risen(before: Counted | undefined, now: Counted | undefined): Buckets | undefined {
-  if (now === undefined) return undefined;
-  const { bounds } = now;
-  const counts = now.counts.map((count, i) => rise(before?.counts[i], count));
-  // Not one bucket alone begins anew.
-  const anew = now.counts.some((count, i) => count < (before?.counts[i] ?? 0));
-  return { bounds, counts: anew ? [...now.counts] : counts };
-}
 
 const shareOf = (part: number, whole: number): number | null =>
   whole > 0 ? Math.round((1_000 * part) / whole) / 1_000 : null;

@@ -27,7 +27,7 @@ export class Offers {
   readonly #base: PeerBase;
   /** By identity. */
   readonly #offerings = new Map<string, Offering>();
-  readonly #counts = { offered_blocks: 0, passed_offers: 0 };
+  readonly #counts = { offers: 0, offered_blocks: 0, taken_offers: 0, passed_offers: 0 };
   #reads = 0;
   #soon = false;
   #closed = false;
@@ -66,6 +66,7 @@ export class Offers {
     const parents = new Map(hashes.map((hash, i) => [hash, before[i] ?? NO_PARENT]));
     const until_ms = clock.now_ms() + OFFER_MS;
     const plan = { address: offer.address, ticket, hashes, until_ms, ...pullShape(space) };
+    this.#counts.taken_offers += 1;
     this.#reads += 1;
     plane.pull(plan, new RoomTarget(space, reader, parents), () => {
       this.#reads -= 1;
@@ -74,8 +75,11 @@ export class Offers {
     });
   }
 
+  /** An offer that is sent is soon one that another keeper has taken, or passed over. */
   counts() {
-    return { ...this.#counts };
+    let waiting_blocks = 0;
+    for (const { waiting } of this.#offerings.values()) waiting_blocks += waiting;
+    return { ...this.#counts, waiting_blocks, offers_read: this.#reads };
   }
 
   /** Offers that are read now. */
@@ -134,6 +138,7 @@ export class Offers {
     }
     const ticket = plane.ticket(reading, clock.now_ms() + OFFER_MS);
     if (ticket === undefined) return;
+    this.#counts.offers += 1;
     this.#counts.offered_blocks += here.length;
     const { identity } = space;
     const offer: PeerOfferKv = {

@@ -30,13 +30,34 @@ export type Placement = {
   readonly bound: Binding | undefined;
 };
 
-/** Has others compute a prompt. Returns the tokens of it that the worker still computes. */
-export type HandOff = (
-  request: PlaceRequest,
-  worker: RoutedWorker,
-  uncached_tokens: number,
-  now_ms: number,
-) => number;
+/** How a request has waited for the others that compute its prompt. */
+export type PromptWait = {
+  readonly since_ms: number;
+  /** Uncached tokens of those that wait, too. */
+  readonly tokens_before: number;
+};
+
+/** Workers that compute prompts for those of a dispatcher. */
+export type PromptPool = {
+  readonly size: number;
+  readonly anyRoom: (now_ms: number) => boolean;
+  /** True: they are to compute the prompt, and have no room for it now. */
+  readonly isFullFor: (
+    request: PlaceRequest,
+    answers: RoutedWorker,
+    uncached_tokens: number,
+    now_ms: number,
+    wait: PromptWait,
+  ) => boolean;
+  /** Has one of them compute the prompt. Returns the tokens that `answers` still computes. */
+  readonly hand: (
+    request: PlaceRequest,
+    answers: RoutedWorker,
+    uncached_tokens: number,
+    now_ms: number,
+    wait: PromptWait,
+  ) => number;
+};
 
 const RETRY_AFTER_FIRST_MS = 1_000;
 const RETRY_AFTER_MOST_MS = 60_000;

@@ -7,6 +7,8 @@
  *     firstToken, ended, reported, workerUp, workerGone: call `next` until it says nothing
  *
  * The served router and the replay run the same code.
+ *
+ * Long because offering, waiting and placing look at the same queue, table and rows.
  */
 import type { Random } from "../../../runtime/capabilities.ts";
 import type { CacheIndex } from "../index/cache-index.ts";
@@ -14,7 +16,7 @@ import { SessionAffinity } from "./affinity.ts";
 import { Learned } from "./cost/learned.ts";
 import type { PassSums } from "./cost/pass-rates.ts";
 import { type Prefetch, prefetchOf } from "./cost/prefetch.ts";
-import { type HandOff, type Placement, type Refusal, retryAfterMs } from "./decisions.ts";
+import { type Placement, type PromptPool, type Refusal, retryAfterMs } from "./decisions.ts";
 import { concerning, passes } from "./filter.ts";
 import {
   BUSY_MESSAGE,
@@ -26,11 +28,12 @@ import {
 } from "./filters.ts";
 import { type KvPolicy, type KvPolicyOptions, kvPolicy } from "./kv-policies.ts";
 import { LoadBook } from "./load-book.ts";
+import { type Look, PromptGate } from "./pairs/prompt-gate.ts";
 import { cachedBlocks, type Place, uncachedTokens } from "./place.ts";
 import { isParticular, type PlaceRequest } from "./place-request.ts";
 import { PromptMatches } from "./prompt-matches.ts";
 import { choiceOf } from "./reasons/reasons.ts";
-import { type QueueEntry, RouteQueue } from "./route-queue.ts";
+import { newEntry, type QueueEntry, RouteQueue } from "./route-queue.ts";
 import { type Selected, type Selection, select } from "./select.ts";
 import { backlogTokens, type ReportedLoad, type RoutedWorker, report } from "./worker-state.ts";
 import { WorkerTable } from "./worker-table.ts";
@@ -41,8 +44,8 @@ export type DispatcherOptions = {
   readonly random: Random;
   /** Wall time, which orders the bindings that two routers made of one session. */
   readonly wall_ms?: () => number;
-  /** Has others compute a prompt. Returns the tokens of it that the worker still computes. */
-  readonly handOff?: HandOff;
+  /** Others, which may compute prompts for these workers. */
+  readonly prompts?: PromptPool;
 };
 
 /** Age after which the cached blocks of a waiting request are matched again. */
@@ -74,11 +77,13 @@ export class KvDispatcher {
   /** True: a worker is below the threshold, so that a request that is not particular can go. */
   #room = false;
   readonly #wall_ms: () => number;
-  readonly #handOff: HandOff;
+  readonly #prompt_pool: PromptPool | undefined;
+  readonly #gate: PromptGate | undefined;
 
-  constructor({ policy, index, random, wall_ms = () => 0, handOff }: DispatcherOptions) {
+  constructor({ policy, index, random, wall_ms = () => 0, prompts }: DispatcherOptions) {
     this.#wall_ms = wall_ms;
-    this.#handOff = handOff ?? ((_request, _worker, uncached_tokens) => uncached_tokens);
+    this.#prompt_pool = prompts;
+    this.#gate = prompts && new PromptGate(prompts);
     this.#index = index;
     this.#random = random;
     this.#table = new WorkerTable(this.#rates, () => this.#learned.poolRates());
@@ -200,8 +205,52 @@ export class KvDispatcher {
     // Most requests take any worker that has room: while none has, they need not be looked at.
     const any = this.#room || this.#workers.length === 0 || this.queue.particular > 0;
     if (!any && this.#table.facts().tainted === undefined) return undefined;
-    const entry = this.queue.next(now_ms, (each) => this.#isReady(each, now_ms));
+    this.#gate?.begin(this.queue, now_ms);
+    const entry = this.queue.next(now_ms, (each) => {
+      return this.#isReady(each, now_ms) && !this.#promptWaits(each, now_ms);
+    });
     return entry === undefined ? undefined : this.#place(entry, now_ms);
+  }
+
+  /** A worker of this dispatcher has room. */
+  anyRoom(now_ms: number): boolean {
+    this.#table.refresh();
+    return this.#anyRoom(now_ms);
+  }
+
+  /** True: the request would wait in the queue, which it came into at `since_ms`, if it is empty. */
+  wouldWait(request: PlaceRequest, since_ms: number, now_ms: number): boolean {
+    this.#looked = undefined;
+    this.#room = this.anyRoom(now_ms);
+    const entry = newEntry(request, this.#leastUncached(request, now_ms), since_ms);
+    entry.looked_at_ms = now_ms;
+    return !this.#isReady(entry, now_ms);
+  }
+
+  /** As `offer` and `next`, of a request that waits for nobody. */
+  placeNow(request: PlaceRequest, now_ms: number): Placement | Refusal {
+    const busy = this.#allBusy(request, now_ms);
+    if (busy !== undefined) return busy;
+    this.#table.refresh();
+    return this.#place(newEntry(request, this.#leastUncached(request, now_ms), now_ms), now_ms);
+  }
+
+  /** Who would get the request now; undefined: nobody may. */
+  look(request: PlaceRequest, now_ms: number): Look | undefined {
+    this.#table.refresh();
+    const place = this.#placeOf(request, now_ms);
+    const known = this.#looked?.request === request ? this.#looked.selected : undefined;
+    const selected = known ?? select(this.#selection, place, this.#random);
+    if (selected.kind === "refused") return undefined;
+    this.#looked = { request, selected };
+    const uncached_tokens = uncachedTokens(place, selected.at);
+    return { worker: this.#workers[selected.at]!, uncached_tokens };
+  }
+
+  #promptWaits(entry: QueueEntry, now_ms: number): boolean {
+    const { request } = entry;
+    if (request.continued === true || request.spare === true) return false;
+    return this.#gate?.holds(entry, now_ms, () => this.look(request, now_ms)) === true;
   }
 
   /** Prompt tokens that a worker of this dispatcher does not have. */
@@ -295,7 +344,9 @@ export class KvDispatcher {
     const waited_ms = now_ms - entry.arrived_ms;
     const choice = choiceOf(this.#policy, this.#selection, place, selected.at, waited_ms);
     const all_tokens = uncachedTokens(place, selected.at);
-    const uncached_tokens = this.#handOff(request, worker, all_tokens, now_ms);
+    const wait = { since_ms: entry.arrived_ms, tokens_before: this.#gate?.before(entry) ?? 0 };
+    const uncached_tokens =
+      this.#prompt_pool?.hand(request, worker, all_tokens, now_ms, wait) ?? all_tokens;
     this.book.begin(request, worker, uncached_tokens, now_ms);
     const { session } = request;
     const bound =

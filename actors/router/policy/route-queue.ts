@@ -50,7 +50,19 @@ export type QueueEntry = {
   /** Uncached tokens at the best matching worker, as of the last look. */
   uncached_tokens: number;
   looked_at_ms: number;
+  /** Those of a prompt that waits for a prefill worker, as of `held_at_ms`; 0: it does not. */
+  held_tokens: number;
+  held_at_ms: number;
 };
+
+export const newEntry = (
+  request: PlaceRequest,
+  uncached_tokens: number,
+  now_ms: number,
+): QueueEntry => ({
+  ...{ request, arrived_ms: now_ms, uncached_tokens, looked_at_ms: now_ms },
+  ...{ held_tokens: 0, held_at_ms: 0 },
+});
 
 type ClassQueue = {
   readonly settings: PolicyClass;
@@ -113,8 +125,7 @@ export class RouteQueue {
     if (length >= most || queue.tokens + request.prompt_tokens > most_tokens) {
       return { kind: "full", limit: "class", class_name: settings.name };
     }
-    const entry = { request, arrived_ms: now_ms, uncached_tokens, looked_at_ms: now_ms };
-    queue.entries.push(entry);
+    queue.entries.push(newEntry(request, uncached_tokens, now_ms));
     queue.tokens += request.prompt_tokens;
     this.#waiting_tokens += request.prompt_tokens;
     if (isParticular(request)) this.#particular_count++;

@@ -3,11 +3,13 @@
  * that answers by way of their keepers. Both legs begin at once. The answering leg waits for the
  * blocks and computes what did not come, so the end of this leg never fails an answer.
  *
- *   planned ─▶ asked ─┬─ its token, which nobody needs ─▶ over
+ *   planned ─▶ asked ─┬─ its token, which the answering leg goes on behind ─▶ over
  *                     └─ lost, refused, failed ─▶ another worker, if there is one; else the
  *                                                 answering leg is told that nothing more comes
  */
+import { bytesOf } from "../../../llm/tokens/token-bytes.ts";
 import type {
+  ChoiceTokens,
   Generate,
   HandOff,
   PlanLeg,
@@ -43,18 +45,13 @@ export function startPrefill(state: AnswerState, leg: PlanLeg): readonly AnswerE
   const number = state.prefills === 0 ? "" : `${state.prefills}`;
   const id = `${workerRequest(state, 0)}^${number}`;
   state.prefills++;
-  state.prefill = { id, leg };
-  const none = new Uint8Array(0);
+  const drawn = firstToDraw(state);
+  state.prefill = { id, leg, draws: drawn?.index };
   const generate: Omit<Generate, "consumer" | "deadline_ms"> = {
     kind: "generate",
     request: id,
     model: request.model,
-    prompt: promptToPlace(state).subarray(0, 4 * (leg.tokens ?? 0)),
-    sampling: { ...request.sampling, temperature: 0 },
-    choices: [{ choice: 0, delivered: none, max_tokens: 1 }],
-    min_tokens: 0,
-    stop_tokens: [],
-    ignore_eos: true,
+    ...(drawn?.generate ?? blocksOf(state, leg)),
     logprobs: -1,
     window_tokens: 1,
     alone: false,
@@ -64,6 +61,39 @@ export function startPrefill(state: AnswerState, leg: PlanLeg): readonly AnswerE
   };
   return [{ kind: "ask_prefill", attempt: state.attempt, leg, generate }];
 }
+
+type Drawn = Pick<
+  Generate,
+  "prompt" | "sampling" | "choices" | "min_tokens" | "stop_tokens" | "ignore_eos"
+>;
+
+/**
+ * A draw follows from seed, choice, index and logits, so whoever has computed the prompt can draw
+ * the answer's next token. Undefined: not of several choices, nor with a form or log probabilities,
+ * nor when no other token follows.
+ */
+function firstToDraw(state: AnswerState): { index: number; generate: Drawn } | undefined {
+  const { request, choices, prompt_bytes } = state;
+  const [choice] = choices;
+  if (choice === undefined || choices.length > 1 || choice.scored > 0) return undefined;
+  if (request.constraint !== undefined || request.logprobs >= 0) return undefined;
+  if (tokensToMake(state) < 2) return undefined;
+  const delivered = bytesOf(Uint32Array.from(choice.tokens));
+  const { sampling, min_tokens, stop_tokens, ignore_eos } = request;
+  const generate = {
+    ...{ prompt: prompt_bytes, sampling, min_tokens, stop_tokens, ignore_eos },
+    choices: [{ choice: 0, delivered, max_tokens: 1 }],
+  };
+  return { index: choice.tokens.length, generate };
+}
+
+/** As many tokens as are handed over, and one that nobody needs. */
+const blocksOf = (state: AnswerState, leg: PlanLeg): Drawn => ({
+  prompt: promptToPlace(state).subarray(0, 4 * (leg.tokens ?? 0)),
+  sampling: { ...state.request.sampling, temperature: 0 },
+  choices: [{ choice: 0, delivered: new Uint8Array(0), max_tokens: 1 }],
+  ...{ min_tokens: 0, stop_tokens: [], ignore_eos: true },
+});
 
 /** The answer ends, or goes elsewhere: nobody needs the prompt any more. */
 export function leavePrefill(state: AnswerState): readonly AnswerEffect[] {
@@ -78,16 +108,25 @@ export function leavePrefill(state: AnswerState): readonly AnswerEffect[] {
 
 export function onPrefillBatch(
   state: AnswerState,
-  { finished }: TokenBatch,
+  { choices, finished }: TokenBatch,
 ): readonly AnswerEffect[] {
+  const drawn = choices.flatMap((part) => tellFirst(state, part));
   const [end] = finished;
-  if (end === undefined) return [];
+  if (end === undefined) return drawn;
   if (end.reason === "stop" || end.reason === "length") {
     state.prefill_cached = end.cached_tokens;
     state.prefill_cached_from = end.cached_from;
-    return over(state, "finished");
+    return [...drawn, ...over(state, "finished")];
   }
-  return goOn(state, "failed");
+  return [...drawn, ...goOn(state, "failed")];
+}
+
+/** The answering leg need not draw this token, if it has not yet. */
+function tellFirst(state: AnswerState, { first_index, tokens }: ChoiceTokens): AnswerEffect[] {
+  const [token] = tokens;
+  if (token === undefined || state.has_output || state.prefill?.draws !== first_index) return [];
+  const request = workerRequest(state, 0);
+  return [{ kind: "tell_worker", message: { kind: "first_drawn", request, token } }];
 }
 
 type PrefillLost = Extract<AnswerInput, { kind: "prefill_lost" }>;

@@ -15,7 +15,6 @@ import type {
   Accepted,
   ActorRef,
   Attach,
-  CachedFrom,
   Cancel,
   Claim,
   Claimed,
@@ -34,9 +33,9 @@ import type { EngineEvent, EngineRequest } from "../../engine/engine.ts";
 import { finishesSoon } from "../draining.ts";
 import { refused } from "../refusal.ts";
 import type { KeepOptions } from "../worker-options.ts";
-import type { Arrival } from "./arrivals.ts";
+import type { Opening } from "./arrivals.ts";
 import { Claims } from "./claims.ts";
-import { Delivery, type LiveAnswer, type Reader } from "./delivery.ts";
+import { beginTimes, Delivery, type LiveAnswer, type Reader } from "./delivery.ts";
 import { FinishedAnswers, type KeepLimits } from "./finished.ts";
 import { ResumableAnswers } from "./resumable.ts";
 import { grant, isWhole, newReadPosition, newTranscript, type ReadPosition } from "./transcript.ts";
@@ -135,8 +134,7 @@ export class Answers {
     generate: Generate,
     consumer: ActorRef,
     parts: readonly EngineRequest[],
-    arrival: Arrival,
-    cached_from?: CachedFrom,
+    { arrival, unsent, cached_from }: Opening,
   ): void {
     const ctx = this.#host.ctx();
     const { consumer: _, ...asked } = generate;
@@ -150,7 +148,7 @@ export class Answers {
       lost: undefined,
       began_ms: now_ms,
       arrival,
-      times: undefined,
+      times: unsent > 0 ? beginTimes(arrival, now_ms, 0) : undefined,
       deadline_at_ms: now_ms + deadline_ms,
       deadline: ctx.after(deadline_ms, { kind: "answer_late", request }),
       grace: undefined,
@@ -163,7 +161,7 @@ export class Answers {
     this.#addReader(
       answer,
       consumer,
-      newReadPosition(answer.transcript, request, generate.window_tokens, "delivered"),
+      newReadPosition(answer.transcript, request, generate.window_tokens, unsent),
     );
   }
 

@@ -2,7 +2,7 @@
  * How long requests waited at their worker before they got into the engine. Only those that had to
  * wait are noted; a request is known by its message, which stays one object until it is admitted.
  */
-import type { Generate } from "../../../proto/index.ts";
+import type { CachedFrom, Generate } from "../../../proto/index.ts";
 import type { TraceContext } from "../../../runtime/observe/trace.ts";
 
 /** On the clock's scale. */
@@ -12,6 +12,14 @@ export type Arrival = {
   readonly transfer_ms: number;
   /** The span that its answer lies below; undefined: there is none. */
   readonly trace: TraceContext | undefined;
+};
+
+/** With what an answer begins. */
+export type Opening = {
+  readonly arrival: Arrival;
+  /** Of the tokens delivered in each choice, so many at the end are not with the reader. */
+  readonly unsent: number;
+  readonly cached_from?: CachedFrom;
 };
 
 type Held = Omit<Arrival, "transfer_ms"> & { transfer_from_ms: number; transfer_ms: number };

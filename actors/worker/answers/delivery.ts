@@ -258,9 +258,14 @@ type Made = Extract<EngineEvent, { kind: "tokens" | "scores" }>;
 
 /** Scores of a prompt come with its passes, so the engine does not say how long those took. */
 function timesOf({ arrival, began_ms }: LiveAnswer, event: Made, now_ms: number): BeginTimes {
-  const { arrived_ms, transfer_ms } = arrival;
   const said_ms = event.kind === "tokens" ? event.prefill_ms : undefined;
   const prefill_ms = Math.min(said_ms ?? now_ms - began_ms, now_ms - began_ms);
+  return beginTimes(arrival, now_ms, prefill_ms);
+}
+
+/** Of an answer whose first token is here now. */
+export function beginTimes(arrival: Arrival, now_ms: number, prefill_ms: number): BeginTimes {
+  const { arrived_ms, transfer_ms } = arrival;
   return { transfer_ms, queue_ms: now_ms - arrived_ms - transfer_ms - prefill_ms, prefill_ms };
 }
 

@@ -83,11 +83,11 @@ function choiceTranscript(start: ChoiceStart, prompt: Uint8Array): ChoiceTranscr
 }
 
 /**
- * Where a reader begins. `start`: it has nothing. `delivered`: it sent the request, and has the
- * tokens and ends that came with it. A list: the index of the next token of each choice that it
- * still reads.
+ * Where a reader begins. `start`: it has nothing. A number: it sent the request, and has the tokens
+ * and ends that came with it, but for so many of the last ones. A list: the index of the next token
+ * of each choice that it still reads.
  */
-export type ReadFrom = "start" | "delivered" | readonly ChoiceFrom[];
+export type ReadFrom = "start" | number | readonly ChoiceFrom[];
 
 export function newReadPosition(
   transcript: Transcript,
@@ -108,8 +108,8 @@ export function newReadPosition(
 
 function startIn(transcript: ChoiceTranscript, from: ReadFrom): { next: number; told: boolean } {
   if (from === "start") return { next: 0, told: false };
-  if (from === "delivered")
-    return { next: transcript.base, told: transcript.finished !== undefined };
+  if (typeof from === "number")
+    return { next: transcript.base - from, told: transcript.finished !== undefined };
   const wanted = from.find(({ choice }) => choice === transcript.choice);
   if (wanted === undefined) return { next: transcript.tokens.length, told: true };
   return { next: Math.min(wanted.index, transcript.tokens.length), told: false };

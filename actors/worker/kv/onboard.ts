@@ -7,7 +7,14 @@
  *
  * Whatever goes wrong, the request is ready, and what did not come in is computed.
  */
-import type { CachedFrom, Generate, HandOff, HandOffIs, KvArrived } from "../../../proto/index.ts";
+import type {
+  CachedFrom,
+  FirstDrawn,
+  Generate,
+  HandOff,
+  HandOffIs,
+  KvArrived,
+} from "../../../proto/index.ts";
 import type { Timer } from "../../../runtime/capabilities.ts";
 import type { ReplyPort } from "../../../runtime/kernel/ref.ts";
 import type { BlockMove, BlockPort, EngineRefusal } from "../../engine/engine.ts";
@@ -32,7 +39,14 @@ export type OnboardHost = {
   readonly after: (delay_ms: number, message: OnboardTimer) => Timer;
   readonly cancel: (timer: Timer) => void;
   /** The request may be submitted now, with what came in for it. */
-  readonly ready: (generate: Generate, port: ReplyPort, from: CachedFrom) => void;
+  readonly ready: (generate: Generate, port: ReplyPort, came: Came) => void;
+};
+
+/** What is there for a request when it may be submitted. */
+export type Came = {
+  readonly from: CachedFrom;
+  /** The answer's next token, drawn elsewhere: its reader does not have it. */
+  readonly drawn?: number;
 };
 
 type Waiting = {
@@ -61,6 +75,8 @@ type Waiting = {
   handle: number;
   timer: Timer | undefined;
   cancelled: boolean;
+  /** The token behind all these; undefined: nobody has drawn it yet. */
+  drawn: number | undefined;
 };
 
 /** With fewer uncached tokens in full blocks than this, asking costs more than it saves. */
@@ -89,6 +105,15 @@ export class Onboard {
     return this.#waiting.size;
   }
 
+  /** Of these, requests whose prompt another worker computes, and has not done yet. */
+  get elsewhere(): number {
+    let count = 0;
+    for (const { hand_off, first, slots, hashes } of this.#waiting.values()) {
+      if (hand_off !== undefined && first + slots.length < hashes.length) count += 1;
+    }
+    return count;
+  }
+
   /** True: `ready` is called later, and `port` was called. */
   start(generate: Generate, port: () => ReplyPort): boolean {
     const { link, block_size } = this.#host;
@@ -109,7 +134,7 @@ export class Onboard {
       ...{ number, generate, port: port(), space, tokens, hashes, first, slots: [], done: 0 },
       ...{ here_until: first, disk_until: first },
       ...{ leases: [], coming: false, finding: false, handle: 0, timer: undefined },
-      ...{ hand_off: receives ? hand_off : undefined, cancelled: false },
+      ...{ hand_off: receives ? hand_off : undefined, cancelled: false, drawn: undefined },
     };
     this.#waiting.set(number, waiting);
     this.looked_for += hashes.length - first;
@@ -160,6 +185,13 @@ export class Onboard {
         waiting.coming = false;
         this.#go(waiting);
       } else this.#find(waiting);
+    }
+  }
+
+  /** Blocks come a little later than the token that was drawn behind them. */
+  firstDrawn({ request, token }: FirstDrawn): void {
+    for (const waiting of this.#waiting.values()) {
+      if (waiting.generate.request === request) waiting.drawn = token;
     }
   }
 
@@ -270,8 +302,10 @@ export class Onboard {
     this.#untime(waiting);
     if (!this.#waiting.delete(waiting.number)) return;
     this.#release(waiting);
-    const { generate, port, cancelled } = waiting;
-    if (!cancelled) this.#host.ready(generate, port, cameFrom(waiting, this.#host.block_size()));
+    const { generate, port, cancelled, drawn } = waiting;
+    if (cancelled) return;
+    const from = cameFrom(waiting, this.#host.block_size());
+    this.#host.ready(generate, port, drawn === undefined ? { from } : { from, drawn });
   }
 
   #release({ leases, space }: Waiting): void {

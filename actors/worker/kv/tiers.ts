@@ -6,7 +6,7 @@
  */
 import type { KvEvent } from "../../../llm/blocks/kv-event.ts";
 import type {
-  CachedFrom,
+  FirstDrawn,
   Generate,
   HandOffIs,
   KvArrived,
@@ -22,7 +22,7 @@ import type { Arrivals } from "../answers/arrivals.ts";
 import { isWellFormed } from "../engine-request.ts";
 import { KeeperLink, type LinkTimer, type TierOptions } from "./keeper-link.ts";
 import { Offload } from "./offload.ts";
-import { Onboard, type OnboardTimer } from "./onboard.ts";
+import { type Came, Onboard, type OnboardTimer } from "./onboard.ts";
 import { rowOf } from "./prompt-row.ts";
 import { Sending } from "./sending.ts";
 import { TierEvents } from "./tier-events.ts";
@@ -49,7 +49,7 @@ export type TiersHost = {
   /** Tells routers of the cache. */
   readonly publish: (event: KvEvent) => void;
   /** The request may be submitted now, with what came in for it. */
-  readonly ready: (generate: Generate, port: ReplyPort, from: CachedFrom) => void;
+  readonly ready: (generate: Generate, port: ReplyPort, came: Came) => void;
   /** True: the request is in the engine. */
   readonly isHere: (request: string) => boolean;
   /** `record` is what it is for now: a place is open, or was waited for long enough. */
@@ -66,7 +66,7 @@ export const NO_HAND_OFF = {
 
 /** So long a worker is not listed without its place, that its first request is warm. */
 const OPEN_WAIT_MS = 1_000;
-const NOTHING_CAME: CachedFrom = { host: 0, disk: 0, remote: 0 };
+const NOTHING_CAME: Came = { from: { host: 0, disk: 0, remote: 0 } };
 
 export class WorkerTiers {
   #is_settled = false;
@@ -135,9 +135,9 @@ export class WorkerTiers {
       cachedRow: host.cachedRow,
       after: (delay_ms, message) => ctx().after(delay_ms, message),
       cancel: (timer) => ctx().cancel(timer),
-      ready: (generate, reply, from) => {
+      ready: (generate, reply, came) => {
         host.arrivals.blocksCame(generate);
-        host.ready(generate, reply, from);
+        host.ready(generate, reply, came);
       },
     });
     port.onMoved((handle, moves) => {
@@ -190,6 +190,11 @@ export class WorkerTiers {
     return this.#onboard.waiting;
   }
 
+  /** Of those that wait, requests whose prompt another worker computes, and has not done yet. */
+  get elsewhere(): number {
+    return this.#onboard.elsewhere;
+  }
+
   onEvent(event: KvEvent): void {
     if (event.kind === "stored") this.#offload.stored(event);
   }
@@ -211,8 +216,9 @@ export class WorkerTiers {
     return true;
   }
 
-  hear(message: KvArrived | KvTierNews | HandOffIs | PrefetchKv): void {
+  hear(message: KvArrived | KvTierNews | HandOffIs | FirstDrawn | PrefetchKv): void {
     if (message.kind === "kv_arrived") this.#onboard.arrived(message);
+    else if (message.kind === "first_drawn") this.#onboard.firstDrawn(message);
     else if (message.kind === "hand_off_is") this.#onboard.handOffIs(message);
     else if (message.kind === "prefetch_kv") this.#prefetch(message);
     else this.#news(message);
@@ -241,7 +247,7 @@ export class WorkerTiers {
   }
 
   /** Of a request for which nothing came in; undefined: there are no tiers now. */
-  nothingCame(): CachedFrom | undefined {
+  nothingCame(): Came | undefined {
     return this.#link.space === undefined ? undefined : NOTHING_CAME;
   }
 

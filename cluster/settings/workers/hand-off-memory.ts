@@ -4,8 +4,8 @@
  * of what this machine has.
  */
 import { kvFlags } from "../../../actors/kv/flags.ts";
-import { sizeText } from "../../../actors/model/model.ts";
 import type { Files } from "../../../runtime/capabilities.ts";
+import { sizeText } from "../../../runtime/size-text.ts";
 import type { FoundModel } from "../../found-models.ts";
 import type { Settings } from "../settings.ts";
 import type { WorkerCount } from "../worker-counts.ts";

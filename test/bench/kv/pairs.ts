@@ -4,7 +4,8 @@
  *
  *   hand-off       the first token of a cold prompt from a pair and from one worker alone; and from
  *                  the end of the prompt at the one worker to the first token of the other one, as
- *                  the frontend saw both: computing the prompt varies by more than the hand-off
+ *                  the frontend saw both: computing the prompt varies by more than the hand-off.
+ *                  And from the first token to the second, at the pair and at the one worker
  *   beside prompts the rate of two running answers while a long prompt is computed, and their
  *                  longest pause, against the same answers a moment before
  *
@@ -53,6 +54,8 @@ async function handedMs({ cluster }: Side, id: string): Promise<number> {
   }
   return decode.start_ms - computed.end_ms;
 }
+
+const firstGap = ([first = 0, next = Number.NaN]: readonly number[]) => next - first;
 
 const firstTokenMs = async ({ cluster, model }: Side, prompt: readonly number[]) =>
   (await ask(cluster.url, { model, prompt, max_tokens: 2 })).ttft_ms;
@@ -113,18 +116,24 @@ export async function benchPairs(report: Report): Promise<void> {
     const alone: number[] = [];
     const handed: number[] = [];
     const handed_ms: number[] = [];
+    const second = { one: [] as number[], pair: [] as number[] };
     for (let round = 0; round < ROUNDS; round += 1) {
       const prompt = drawnPrompt(100 + round, HANDED + 9);
-      alone.push(await firstTokenMs(one, prompt));
-      const question = { model: pair.model, prompt, max_tokens: 2 };
-      const { ttft_ms, id } = await ask(pair.cluster.url, question);
+      const question = { model: pair.model, prompt, max_tokens: 3 };
+      const here = await ask(one.cluster.url, question);
+      alone.push(here.ttft_ms);
+      second.one.push(firstGap(here.at_ms));
+      const { ttft_ms, at_ms, id } = await ask(pair.cluster.url, question);
       handed.push(ttft_ms);
+      second.pair.push(firstGap(at_ms));
       handed_ms.push(await handedMs(pair, id));
     }
     report({
       case: `hand-off, ${HANDED} tokens`,
       ...{ ttft_ms: rounded(median(alone), 1), ttft_pair_ms: rounded(median(handed), 1) },
       handed_ms: rounded(median(handed_ms), 1),
+      second_token_ms: rounded(median(second.one), 1),
+      second_token_pair_ms: rounded(median(second.pair), 1),
     });
     const sides = { aggregated: one, pair };
     const rows = { aggregated: [] as Beside[], pair: [] as Beside[] };

@@ -1,5 +1,6 @@
 /** The report of one load run as one HTML file. */
-import { linePlot, page, preformatted, type Series, table } from "../html-page.ts";
+import { page, preformatted, table } from "../../../runtime/observe/html/html-page.ts";
+import { linePlot, type Series } from "../../../runtime/observe/html/line-plot.ts";
 import type { LoadPlan } from "./plan.ts";
 import type { LoadRecord, LoadResult } from "./run-load.ts";
 import { type LoadSummary, type Spread, spread } from "./summary.ts";

@@ -3,6 +3,8 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { readTrace } from "../replay/trace.ts";
 import { TraceError } from "../replay/trace-rows.ts";
+import type { Swing } from "./arrivals.ts";
+import { flagRanges } from "./flag-ranges.ts";
 import type { LoadArrival, LoadPlan, LoadSource } from "./plan.ts";
 import { drawSeed } from "./prompts.ts";
 
@@ -16,7 +18,8 @@ export const usage = `bun run load --url URL [--model NAME] [flags]: load on an 
                        every prompt, from its beginning, that all have in common
   --any-length         let the model end when it wants; else min_tokens and ignore_eos are sent
   --concurrency N      closed loop: so many at a time (default 8)
-  --rate R             open loop: so many a second; --arrival poisson (default) or constant
+  --rate R             open loop: so many a second; --arrival poisson (default) or constant;
+                       --rate-high H --period S: up to H and back as a sine, each S seconds
   --trace FILE         Mooncake format: lengths, shared blocks and, unless --concurrency or --rate
                        is given, the schedule; --speedup X (1); --trace-block-size N (512)
   --requests N         at most so many (default: 1,000, or the whole trace)
@@ -35,6 +38,8 @@ export class LoadOptionsError extends Error {
   readonly code = "bad_load_options";
 }
 
+const { number, whole, oneOf } = flagRanges(LoadOptionsError);
+
 export type LoadOptions = {
   /** `model` is empty when it is to be asked from the server. */
   readonly plan: LoadPlan;
@@ -47,7 +52,16 @@ const text = { type: "string" } as const;
 const on = { type: "boolean", default: false } as const;
 const flags = {
   ...{ url: text, model: text, "api-key": text, endpoint: text, isl: text, osl: text },
-  ...{ shared: text, concurrency: text, rate: text, arrival: text, trace: text, speedup: text },
+  ...{
+    shared: text,
+    concurrency: text,
+    rate: text,
+    arrival: text,
+    "rate-high": text,
+    period: text,
+    trace: text,
+    speedup: text,
+  },
   ...{ "trace-block-size": text, requests: text, duration: text, timeout: text },
   ...{ "warm-up": text, "max-connections": text, seed: text, html: text },
   ...{ "ttft-ms": text, "itl-ms": text },
@@ -150,45 +164,27 @@ function arrivalOf(given: Given, source: LoadSource): LoadArrival {
       kind: "rate",
       per_s: number("rate", given.rate, 1, 0.001, 100_000),
       process: oneOf("arrival", given.arrival ?? "poisson", ["poisson", "constant"]),
+      ...swingOf(given),
     };
+  }
+  for (const flag of ["rate-high", "period"] as const) {
+    if (given[flag] !== undefined) throw new LoadOptionsError(`--${flag} belongs to --rate`);
   }
   if (given.arrival !== undefined) throw new LoadOptionsError("--arrival belongs to --rate");
   if (scheduled) return { kind: "trace", speedup };
   return { kind: "closed", concurrency: whole("concurrency", given.concurrency, 8, 1, 16_384) };
 }
 
-function number(
-  flag: string,
-  given: string | undefined,
-  otherwise: number,
-  least: number,
-  most: number,
-): number {
-  if (given === undefined) return otherwise;
-  const value = given.trim() === "" ? Number.NaN : Number(given);
-  if (value >= least && value <= most) return value;
-  throw new LoadOptionsError(`--${flag} ${given} must be a number from ${least} to ${most}`);
+function swingOf(given: Given): { readonly swing?: Swing } {
+  if (given["rate-high"] === undefined) {
+    if (given.period === undefined) return {};
+    throw new LoadOptionsError("--period says how often the rate goes to --rate-high: give both");
+  }
+  const high_per_s = number("rate-high", given["rate-high"], 1, 0.001, 100_000);
+  return { swing: { high_per_s, period_ms: 1000 * number("period", given.period, 60, 1, 86_400) } };
 }
 
 /** A limit that is not given limits nothing. */
 function limit(flag: string, given: string | undefined): number | undefined {
   return given === undefined ? undefined : number(flag, given, 0, 0.001, 86_400_000);
-}
-
-function whole(
-  flag: string,
-  given: string | undefined,
-  otherwise: number,
-  least: number,
-  most: number,
-): number {
-  const value = number(flag, given, otherwise, least, most);
-  if (Number.isInteger(value)) return value;
-  throw new LoadOptionsError(`--${flag} ${given} must be a whole number`);
-}
-
-function oneOf<T extends string>(flag: string, given: string, choices: readonly T[]): T {
-  const found = choices.find((choice) => choice === given);
-  if (found !== undefined) return found;
-  throw new LoadOptionsError(`--${flag} ${given} must be one of ${choices.join(", ")}`);
 }

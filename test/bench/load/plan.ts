@@ -3,7 +3,7 @@
  */
 import type { GoodputLimits } from "../goodput.ts";
 import type { TraceRequest } from "../replay/trace.ts";
-import type { ArrivalProcess } from "./arrivals.ts";
+import type { ArrivalProcess, Swing } from "./arrivals.ts";
 
 export type LoadSource =
   | {
@@ -24,7 +24,12 @@ export type LoadArrival =
   /** So many at a time: the next is sent when one has ended. */
   | { readonly kind: "closed"; readonly concurrency: number }
   /** So many a second, whatever comes back. */
-  | { readonly kind: "rate"; readonly per_s: number; readonly process: ArrivalProcess }
+  | {
+      readonly kind: "rate";
+      readonly per_s: number;
+      readonly process: ArrivalProcess;
+      readonly swing?: Swing;
+    }
   /** When the trace says: at its timestamps, or think time after the answers it waits for. */
   | { readonly kind: "trace"; readonly speedup: number };
 

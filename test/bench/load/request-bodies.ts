@@ -5,7 +5,7 @@ import { Prompts } from "./prompts.ts";
 
 export type LoadRequest = { readonly path: string; readonly payload: string };
 
-const slot = "the prompt goes here";
+export const slot = "the prompt goes here";
 
 /** One after the other, in the trace's order; ends with the trace, and never before that. */
 export function* requestBodies(plan: LoadPlan): Generator<LoadRequest, void> {
@@ -33,12 +33,16 @@ export function traceBodies(plan: LoadPlan): (row: TraceRequest) => LoadRequest 
   };
 }
 
-function pathOf(plan: LoadPlan): string {
+export function pathOf(plan: Pick<LoadPlan, "url" | "endpoint">): string {
   const base = new URL(plan.url).pathname.replace(/\/(v1\/?)?$/, "");
   return `${base}/v1/${plan.endpoint === "chat" ? "chat/completions" : "completions"}`;
 }
 
-function template(plan: LoadPlan, osl: number): string {
+/** A streamed request for `osl` tokens, with `slot` for its prompt. */
+export function template(
+  plan: Pick<LoadPlan, "endpoint" | "model" | "full_length">,
+  osl: number,
+): string {
   const asked =
     plan.endpoint === "chat" ? { messages: [{ role: "user", content: slot }] } : { prompt: slot };
   return JSON.stringify({

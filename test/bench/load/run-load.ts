@@ -8,10 +8,12 @@
 import { SeededRandom } from "../../../runtime/simulation/random.ts";
 import { HttpClient } from "../http-client.ts";
 import type { TraceRequest } from "../replay/trace.ts";
-import { type ArrivalProcess, arrivalsAtRate } from "./arrivals.ts";
+import { arrivalsAtRate } from "./arrivals.ts";
 import { LogHistogram } from "./log-histogram.ts";
 import type { LoadPlan } from "./plan.ts";
 import { type LoadRequest, requestBodies, traceBodies } from "./request-bodies.ts";
+
+type OpenLoop = Extract<LoadPlan["arrival"], { kind: "rate" }>;
 
 /** One request; all times in ms, `due_ms` from the start of the run, the others from `due_ms`. */
 export type LoadRecord = {
@@ -116,7 +118,7 @@ class LoadRun {
       case "closed":
         return this.#closedLoop(arrival.concurrency, requests);
       case "rate":
-        return this.#openLoop(arrival.per_s, arrival.process);
+        return this.#openLoop(arrival);
       case "trace":
         if (source.kind !== "trace") throw new Error("a schedule needs a trace");
         return this.#schedule(source.rows, arrival.speedup);
@@ -143,10 +145,10 @@ class LoadRun {
     await Promise.all(Array.from({ length: concurrency }, one));
   }
 
-  async #openLoop(per_s: number, process: ArrivalProcess): Promise<void> {
+  async #openLoop({ per_s, process, swing }: OpenLoop): Promise<void> {
     const { requests, duration_ms, seed } = this.#plan;
     const under_way: Promise<void>[] = [];
-    const arrivals = arrivalsAtRate(per_s, process, new SeededRandom(seed));
+    const arrivals = arrivalsAtRate(per_s, process, new SeededRandom(seed), swing);
     while (under_way.length < requests) {
       const body = this.#bodies.next().value;
       const due_ms = arrivals.next().value;

@@ -54,10 +54,13 @@ export function describe(plan: LoadPlan): string {
     arrival.kind === "closed"
       ? `${arrival.concurrency} at a time`
       : arrival.kind === "rate"
-        ? `${arrival.per_s} a second (${arrival.process})`
+        ? `${rateOf(arrival)} a second (${arrival.process})`
         : `on its schedule, ${arrival.speedup}×`;
   return `${plan.url} ${plan.model}: ${asked}, ${how}`;
 }
+
+const rateOf = ({ per_s, swing }: Extract<LoadPlan["arrival"], { kind: "rate" }>) =>
+  swing === undefined ? per_s : `${per_s} to ${swing.high_per_s} each ${swing.period_ms / 1000} s,`;
 
 const spreadRow = (name: string, { mean, p50, p90, p99, max }: Spread) =>
   row(name, [mean, p50, p90, p99, max].map(shown));

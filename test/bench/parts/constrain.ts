@@ -1,7 +1,7 @@
 /**
  * `bun run bench constrain [--schemas N]`: what structured answers cost, on the engine without
  * HTTP. Rates are tokens a second of 8 streams from the moment all have begun, free and constrained
- * in turn; TTFT is from the question for the grammar to the first token.
+ * in turn, once more where both are guessed (`--speculate ngram`); TTFT is from the question for the grammar to the first token.
  *
  * With --schemas N: answers to N random schemas, on the bundled model and the mocker, each checked
  * by ajv.
@@ -11,7 +11,7 @@ import { openLlama } from "../../../actors/engine/llama/llama.ts";
 import { constraintText } from "../../../llm/constraint/constraint.ts";
 import { watchEventLoop } from "../../../runtime/observe/event-loop.ts";
 import { realClock } from "../../../runtime/real/clock.ts";
-import { EngineDriver, request } from "../../support/engine/engine-driver.ts";
+import { EngineDriver, GREEDY, request } from "../../support/engine/engine-driver.ts";
 import { TEST_MODEL } from "../../support/engine/engine-model.ts";
 import { type GrammarParts, grammarParts } from "../../support/engine/grammar-parts.ts";
 import { mockerWithGrammars } from "../../support/engine/mocker-with-grammars.ts";
@@ -64,22 +64,42 @@ async function benchCosts(report: Report): Promise<void> {
   const source = process.env.TROUPE_BENCH_MODEL ?? default_source;
   const model = await modelPath(source);
   const parts = grammarParts(model);
-  const engine = await openLlama({ model, context_length: 2_048, grammar: parts });
+  const engine = await openLlama({
+    model,
+    context_length: 2_048,
+    grammar: parts,
+    speculate: "off",
+  });
   const driver = new EngineDriver(engine);
   const prompt = [
     ...parts.tokenizer.encode("People as JSON:\n", { add_special: true, parse_special: false }),
   ];
   let handle = 0;
   const asked = (more: Partial<EngineRequest>) => request(++handle, prompt, TOKENS, more);
-  const rate = async (more: Partial<EngineRequest>) => {
-    const requests = Array.from({ length: STREAMS }, () => asked(more));
-    const answers = requests.map((r) => driver.answer(r.handle));
-    for (const r of requests) engine.submit(r);
-    await driver.until(() => answers.every(({ tokens }) => tokens.length > 0));
+  const rate = async (of: EngineDriver, streams: number, more: Partial<EngineRequest>) => {
+    const requests = Array.from({ length: streams }, (_, choice) => asked({ ...more, choice }));
+    const answers = requests.map((r) => of.answer(r.handle));
+    for (const r of requests) of.engine.submit(r);
+    await of.until(() => answers.every(({ tokens }) => tokens.length > 0));
     const made = () => answers.reduce((sum, { tokens }) => sum + tokens.length, 0);
     const [before, began_ms] = [made(), performance.now()];
-    await driver.until(() => answers.every(({ finished }) => finished !== undefined));
+    await of.until(() => answers.every(({ finished }) => finished !== undefined));
     return ((made() - before) / (performance.now() - began_ms)) * 1000;
+  };
+  const compare = async (of: EngineDriver, streams: number, guesses: string) => {
+    const rates = { free: [] as number[], constrained: [] as number[] };
+    for (let round = 0; round < ROUNDS; round++) {
+      // Others than those before: an answer that was given is guessed from its first token on.
+      const sampling = { ...GREEDY, temperature: 0.7, top_p: 0.95, seed: BigInt(handle) };
+      rates.free.push(await rate(of, streams, { sampling }));
+      rates.constrained.push(await rate(of, streams, { sampling, constraint }));
+    }
+    report({
+      case: `${streams} stream(s), ${guesses}`,
+      free_per_s: rounded(median(rates.free), 1),
+      constrained_per_s: rounded(median(rates.constrained), 1),
+      ratio: rounded(median(rates.constrained.map((value, i) => value / rates.free[i]!)), 3),
+    });
   };
   const firstToken = async (constraint: string | undefined) => {
     const began_ms = performance.now();
@@ -102,17 +122,7 @@ async function benchCosts(report: Report): Promise<void> {
   report({ case: "first of a worker", model: source, ttft_ms: rounded(cold_ms, 1) });
   const constraint = nested("name");
   await firstToken(constraint);
-  const rates = { free: [] as number[], constrained: [] as number[] };
-  for (let round = 0; round < ROUNDS; round++) {
-    rates.free.push(await rate({}));
-    rates.constrained.push(await rate({ constraint }));
-  }
-  report({
-    case: `${STREAMS} streams`,
-    free_per_s: rounded(median(rates.free), 1),
-    constrained_per_s: rounded(median(rates.constrained), 1),
-    ratio: rounded(median(rates.constrained.map((value, i) => value / rates.free[i]!)), 3),
-  });
+  await compare(driver, STREAMS, "not guessed");
   const ttft = { free: [] as number[], known: [] as number[], fresh: [] as number[] };
   for (let round = 0; round < NEW_SCHEMAS; round++) {
     ttft.free.push(await firstToken(undefined));
@@ -126,6 +136,13 @@ async function benchCosts(report: Report): Promise<void> {
     known_schema_ms: rounded(median(ttft.known) - free_ms, 2),
     new_schema_ms: rounded(median(ttft.fresh) - free_ms, 2),
   });
+  const guessing = await openLlama({
+    ...{ model, context_length: 2_048, grammar: parts, speculate: "ngram" },
+  });
+  const guessed = new EngineDriver(guessing);
+  await rate(guessed, 1, { constraint });
+  for (const streams of [1, STREAMS]) await compare(guessed, streams, "guessed");
+  await guessing.close();
   report({ case: "event loop", event_loop_block_ms_max: rounded(meter.block_ms_max(), 1) });
   meter.stop();
   await engine.close();

@@ -10,8 +10,8 @@ import type { Row } from "../bench.ts";
 import { median, rounded } from "../statistics.ts";
 
 const idle = 10_000;
-const rounds = 10;
-const phase_ms = 1_500;
+const rounds = 8;
+const phase_ms = 700;
 /** As pages are told. */
 const look_every_ms = 500;
 const askers = 64;
@@ -121,7 +121,7 @@ async function asksPerCoreS(
 }
 
 const changing = 500;
-const updates_ms = 10_000;
+const updates_ms = 5_000;
 
 /** Half a thousand rows that change between any two looks: a thousand updates a second. */
 export async function benchWatchedUpdates(): Promise<Row> {

@@ -1,4 +1,4 @@
-/** llama-server on loopback with eight slots and two threads. */
+/** llama-server on loopback with 32 slots that share one cache, and two threads. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,13 +8,22 @@ export type LlamaServer = { readonly url: string; [Symbol.asyncDispose](): Promi
 
 const ready_ms = 120_000;
 
-export async function startLlamaServer(server: string, model: string): Promise<LlamaServer> {
+/** As our engine in the same comparison: slots, tokens of the cache, threads. */
+export const LLAMA_SERVER_FLAGS = ["-c", "32768", "-np", "32", "-t", "2"];
+
+/** @param flags beside `common` */
+export async function startLlamaServer(
+  server: string,
+  model: string,
+  flags: readonly string[] = [],
+  common: readonly string[] = LLAMA_SERVER_FLAGS,
+): Promise<LlamaServer> {
   const folder = mkdtempSync(join(tmpdir(), "llama-server-"));
   const log_file = join(folder, "log");
   const port = await freePort();
   const place = ["--host", "127.0.0.1", "--port", String(port)];
-  const size = ["-c", "8192", "-np", "8", "-t", "2"];
-  const peer = startPeer([server, "-m", model, ...size, ...place], { log_file });
+  const command = [server, "-m", model, ...common, ...flags, ...place];
+  const peer = startPeer(command, { log_file });
   const url = `http://127.0.0.1:${port}`;
   const healthy = async () => (await fetch(`${url}/health`)).ok;
   await untilReady("llama-server", [peer], healthy, ready_ms, log_file);

@@ -6,7 +6,8 @@
  *   replay     Dynamo 1.6.1's offline replay of a trace (--trace FILE)
  *   agreement  the same, policy by policy: the mocker and Dynamo's cost against Dynamo's own
  *   indexer    Dynamo 1.6.1's RadixTree through its Python binding
- *   engine     llama-server, Gemma 3 270M
+ *   engine     llama-server, Gemma 3 270M: --loads plain,chat,repeat --streams 1,2,4,8,16,32
+ *   prefill-itl  the same: seven streams while a prompt of 4,000 tokens arrives
  *   install    only put what they need into the cache folder
  */
 import { parseArgs } from "node:util";
@@ -16,16 +17,19 @@ import { compareFrontend } from "./compare-frontend.ts";
 import { compareIndexer } from "./compare-indexer.ts";
 import { compareAgreement, compareReplay } from "./compare-replay.ts";
 import { installDynamo, installLlamaServer, installTokenizer } from "./install.ts";
+import { comparePrefillItl } from "./prefill-itl.ts";
 import { ratioTable } from "./ratio-table.ts";
 
-const usage = `bun test/bench/peers/peers.ts frontend|replay|agreement|indexer|engine|install [flags]
+const usage = `bun test/bench/peers/peers.ts frontend|replay|agreement|indexer|engine|prefill-itl|install [flags]
   --rounds N     repeat in turn and take medians (default 3)
   --trace FILE   replay, agreement: a trace in Mooncake format
   --speedups L   arrival speed-ups (replay: 4,8; agreement: 1,2,3,4)
   --workers N --num-blocks N   replay, agreement (default 8, 2048)
+  --loads L --streams L   engine (default plain,chat,repeat and 1,2,4,8,16,32)
   --json         one JSON object a line
   --cache DIR    default: TROUPE_PEERS_CACHE, or troupe-peers in the cache folder`;
 
+const ENGINE_LOADS = ["plain", "chat", "repeat"] as const;
 const say = (text: string) => console.error(text);
 const { values, positionals } = parse();
 const rounds = Number(values.rounds);
@@ -51,7 +55,10 @@ switch (positionals[0]) {
     show(await compareIndexer({ cache, rounds, say }));
     break;
   case "engine":
-    show(await compareEngine({ cache, rounds, say }));
+    show(await compareEngine({ cache, rounds, say, ...engineOptions() }));
+    break;
+  case "prefill-itl":
+    show(await comparePrefillItl({ cache, rounds, say }));
     break;
   default:
     fail("say what to compare");
@@ -62,6 +69,18 @@ function replayOptions(usual_speedups: string) {
   if (values.trace === undefined) fail(`${positionals[0]}: --trace FILE is missing`);
   const { trace, speedups = usual_speedups, workers, "num-blocks": blocks } = values;
   return { cache, rounds, say, trace, speedups, workers, blocks };
+}
+
+function engineOptions() {
+  const loads = values.loads.split(",").map((name) => {
+    const load = ENGINE_LOADS.find((each) => each === name);
+    return load ?? fail(`--loads: ${name} is none of ${ENGINE_LOADS.join(", ")}`);
+  });
+  const streams = values.streams.split(",").map(Number);
+  if (!streams.every((count) => Number.isInteger(count) && count >= 1 && count <= 32)) {
+    fail("--streams: numbers from 1 to 32, with commas between them");
+  }
+  return { loads, streams };
 }
 
 function show(rows: readonly Readonly<Record<string, string | number>>[]): void {
@@ -85,6 +104,8 @@ function parse() {
         speedups: { type: "string" },
         workers: { type: "string", default: "8" },
         "num-blocks": { type: "string", default: "2048" },
+        loads: { type: "string", default: "plain,chat,repeat" },
+        streams: { type: "string", default: "1,2,4,8,16,32" },
         json: { type: "boolean", default: false },
         cache: { type: "string" },
       },

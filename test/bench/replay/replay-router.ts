@@ -1,8 +1,7 @@
 /** The routers that a replay can run: the very code that routes live traffic. */
-import { newCandidate } from "../../../actors/router/candidate.ts";
+import { type Candidate, newCandidate } from "../../../actors/router/candidate.ts";
 import { CacheIndex, tierNumbers } from "../../../actors/router/index/cache-index.ts";
 import type { PassSums } from "../../../actors/router/policy/cost/pass-rates.ts";
-import type { HandOff } from "../../../actors/router/policy/decisions.ts";
 import { KvDispatcher } from "../../../actors/router/policy/dispatcher.ts";
 import type { KvPolicyOptions } from "../../../actors/router/policy/kv-policies.ts";
 import {
@@ -21,6 +20,7 @@ import {
 import { pairsOf } from "../../../llm/blocks/block-table.ts";
 import type { KvEvent } from "../../../llm/blocks/kv-event.ts";
 import type { Random } from "../../../runtime/capabilities.ts";
+import { workerName, workerNumber } from "./plan/fleet.ts";
 
 export type Decision =
   | {
@@ -41,23 +41,33 @@ export interface ReplayRouter {
   firstToken(request: string, now_ms: number): void;
   ended(request: string, now_ms: number, output_tokens: number): void;
   reported(worker: number, load: ReportedLoad, now_ms: number, sums: PassSums): void;
+  /** News of a worker that is not up is ignored, here and in `reported`. */
   event(worker: number, event: KvEvent): void;
+  /** @param computes_prompts for others, as the first workers do */
+  workerUp(worker: number, computes_prompts: boolean, now_ms: number): void;
+  /** It gets nothing new. Its requests go on, and their ends are told. */
+  workerGone(worker: number, now_ms: number): void;
   /** For the report: what it has learned. */
   readonly learned: unknown;
 }
 
 /** All workers of a replay can share their blocks. */
 const SHARER: Sharer = { keeper: undefined, kv_identity: "replay" };
-const nameOf = (worker: number) => `worker-${String(worker).padStart(5, "0")}`;
+
+type Known = {
+  readonly name: string;
+  readonly slot: number;
+  readonly pool: KvDispatcher | PrefillPool;
+};
 
 export class KvReplayRouter implements ReplayRouter {
   readonly #index = new CacheIndex();
   readonly #dispatcher: KvDispatcher;
+  readonly #limits: WorkerLimits;
   readonly #numbers = new Map<string, number>();
-  readonly #slots: number[] = [];
+  readonly #known: (Known | undefined)[] = [];
   /** The first workers, if they compute prompts for the others. */
   readonly #prefills: PrefillPool;
-  readonly #prefill_count: number;
 
   /** @param prefill how many workers, the first ones, compute prompts for the others */
   constructor(
@@ -70,27 +80,28 @@ export class KvReplayRouter implements ReplayRouter {
     const index = this.#index;
     const prefills = new PrefillPool({ policy, index, random });
     this.#prefills = prefills;
-    this.#prefill_count = prefill;
-    const handOff: HandOff = (request, worker, uncached_tokens, now_ms) => {
-      const leg = prefills.place(request, worker, uncached_tokens, now_ms);
-      return leg === undefined ? uncached_tokens : request.prompt_tokens - leg.tokens;
-    };
-    this.#dispatcher = new KvDispatcher({
-      ...{ policy, index, random },
-      ...(prefill > 0 ? { handOff } : {}),
-    });
-    for (let number = 0; number < workers; number++) {
-      const slot = index.addWorker("events");
-      const name = nameOf(number);
-      this.#slots.push(slot);
-      this.#numbers.set(name, number);
-      const routed = newRoutedWorker({ ...limits, key: name, worker: name, slot, sharer: SHARER });
-      this.#poolOf(number).workerUp(routed, 0);
-    }
+    this.#limits = limits;
+    this.#dispatcher = new KvDispatcher({ policy, index, random, prompts: prefills });
+    for (let number = 0; number < workers; number++) this.workerUp(number, number < prefill, 0);
   }
 
-  #poolOf(worker: number): KvDispatcher | PrefillPool {
-    return worker < this.#prefill_count ? this.#prefills : this.#dispatcher;
+  workerUp(worker: number, computes_prompts: boolean, now_ms: number): void {
+    const slot = this.#index.addWorker("events");
+    const name = workerName(worker);
+    const pool = computes_prompts ? this.#prefills : this.#dispatcher;
+    this.#known[worker] = { name, slot, pool };
+    this.#numbers.set(name, worker);
+    const identity = { ...this.#limits, key: name, worker: name, slot, sharer: SHARER };
+    pool.workerUp(newRoutedWorker(identity), now_ms);
+  }
+
+  workerGone(worker: number, now_ms: number): void {
+    const known = this.#known[worker];
+    if (known === undefined) return;
+    this.#known[worker] = undefined;
+    this.#numbers.delete(known.name);
+    known.pool.workerGone(known.name, now_ms);
+    this.#index.removeWorker(known.slot);
   }
 
   offer(request: PlaceRequest, now_ms: number): Decision | undefined {
@@ -124,11 +135,13 @@ export class KvReplayRouter implements ReplayRouter {
   }
 
   reported(worker: number, load: ReportedLoad, now_ms: number, sums: PassSums): void {
-    this.#poolOf(worker).reported(nameOf(worker), load, now_ms, sums);
+    const known = this.#known[worker];
+    known?.pool.reported(known.name, load, now_ms, sums);
   }
 
   event(worker: number, event: KvEvent): void {
-    const slot = this.#slots[worker]!;
+    const slot = this.#known[worker]?.slot;
+    if (slot === undefined) return;
     const tier = tierNumbers[event.tier];
     if (event.kind === "cleared") {
       this.#index.cleared(slot, event.dp_rank, tier);
@@ -146,10 +159,11 @@ export class KvReplayRouter implements ReplayRouter {
 
 /** Round-robin, random, least-loaded, power-of-two: the policies of the live router. */
 export class PlainReplayRouter implements ReplayRouter {
-  readonly #candidates;
+  /** In the order of their names. */
+  #candidates: readonly Candidate[] = [];
   readonly #state = newPolicyState();
   readonly #offered: string[] = [];
-  readonly #where = new Map<string, number>();
+  readonly #where = new Map<string, Candidate>();
 
   readonly #mode: LoadMode;
   readonly #random: Random;
@@ -157,16 +171,25 @@ export class PlainReplayRouter implements ReplayRouter {
   constructor(mode: LoadMode, workers: number, random: Random) {
     this.#mode = mode;
     this.#random = random;
-    this.#candidates = Array.from({ length: workers }, (_, number) =>
-      newCandidate({
-        worker: nameOf(number),
-        role: "aggregated",
-        ref: undefined,
-        card: undefined,
-        labels: [],
-        taints: [],
-      }),
-    );
+    for (let number = 0; number < workers; number++) this.workerUp(number);
+  }
+
+  workerUp(worker: number): void {
+    const candidate = newCandidate({
+      worker: workerName(worker),
+      role: "aggregated",
+      ref: undefined,
+      card: undefined,
+      labels: [],
+      taints: [],
+    });
+    // Numbers are never used again, so the newest has the last name.
+    this.#candidates = [...this.#candidates, candidate];
+  }
+
+  workerGone(worker: number): void {
+    const name = workerName(worker);
+    this.#candidates = this.#candidates.filter((candidate) => candidate.worker !== name);
   }
 
   offer(request: PlaceRequest): undefined {
@@ -174,6 +197,7 @@ export class PlainReplayRouter implements ReplayRouter {
   }
 
   next(): Decision | undefined {
+    if (this.#candidates.length === 0) return undefined;
     const request = this.#offered.shift();
     if (request === undefined) return undefined;
     const route = {
@@ -194,16 +218,16 @@ export class PlainReplayRouter implements ReplayRouter {
       this.#state,
     );
     if (choice.kind === "refused") return { kind: "refused", request, message: choice.message };
-    const worker = this.#candidates.indexOf(choice.candidate);
-    choice.candidate.in_flight++;
-    this.#where.set(request, worker);
-    return { kind: "placed", request, worker };
+    const { candidate } = choice;
+    candidate.in_flight++;
+    this.#where.set(request, candidate);
+    return { kind: "placed", request, worker: workerNumber(candidate.worker) };
   }
 
   ended(request: string): void {
-    const worker = this.#where.get(request);
+    const candidate = this.#where.get(request);
     this.#where.delete(request);
-    if (worker !== undefined) this.#candidates[worker]!.in_flight--;
+    if (candidate !== undefined) candidate.in_flight--;
   }
 
   promptDone(): void {}

@@ -19,6 +19,8 @@ export type PriorityFigures = {
 export type ReplayReport = {
   readonly requests: number;
   readonly refused: number;
+  /** Left over when a planner had no worker for them any more. */
+  readonly unfinished?: number;
   readonly duration_ms: number;
   readonly wall_ms: number;
   readonly prefix_reuse: number;
@@ -46,6 +48,8 @@ export type ReplayReport = {
   /** Highest first; empty when all have the same priority. */
   readonly by_priority: readonly PriorityFigures[];
   readonly output_tokens_per_s: number;
+  /** Tokens that a pass makes for one answer, when some are guessed. */
+  readonly accept_length?: number;
   readonly preemptions: number;
   readonly per_worker: readonly {
     readonly requests: number;
@@ -67,23 +71,39 @@ export function spreadOf(samples: number[]): Spread {
   return { mean: round(mean), p50: round(at(0.5)), p90: round(at(0.9)), p99: round(at(0.99)) };
 }
 
+/** The end, if none came. */
+export function firstArrivalMs(records: readonly RequestRecord[], end_ms: number): number {
+  let first_ms = end_ms;
+  for (const { arrival_ms } of records) if (arrival_ms < first_ms) first_ms = arrival_ms;
+  return first_ms;
+}
+
 export const ttftOf = (record: RequestRecord) => record.first_token_ms - record.arrival_ms;
 export const e2eOf = (record: RequestRecord) => record.end_ms - record.arrival_ms;
 
 export function reportOf(
-  { records, workers, machines, end_ms }: ReplayResult,
+  {
+    records,
+    workers,
+    machines,
+    end_ms,
+  }: Pick<ReplayResult, "records" | "workers" | "machines" | "end_ms">,
   wall_ms: number,
   limits: GoodputLimits = noLimits,
 ): ReplayReport {
-  const done = records.filter((record) => record.refused === undefined);
+  const done = records.filter((record) => !Number.isNaN(record.end_ms));
+  const refused = records.filter((record) => record.refused !== undefined).length;
+  const unfinished = records.length - done.length - refused;
   const input = total(done.map((record) => record.input_length));
   const output = total(done.map((record) => record.output_length));
-  const start_ms = records.reduce((least, each) => Math.min(least, each.arrival_ms), end_ms);
+  const accepted = total(done.map((record) => record.accepted_tokens));
+  const start_ms = firstArrivalMs(records, end_ms);
   const duration_ms = end_ms - start_ms;
   const longer = done.filter((record) => record.output_length > 1);
   return {
     requests: done.length,
-    refused: records.length - done.length,
+    refused,
+    ...(unfinished > 0 ? { unfinished } : {}),
     duration_ms: rounded(duration_ms, 0),
     wall_ms: rounded(wall_ms, 0),
     prefix_reuse: rounded(total(done.map((record) => record.cached_tokens)) / input, 4),
@@ -98,6 +118,7 @@ export function reportOf(
     queued_ms: spreadOf(done.map((record) => record.routed_ms - record.arrival_ms)),
     by_priority: byPriority(done),
     output_tokens_per_s: rounded((1_000 * output) / duration_ms, 1),
+    ...(accepted > 0 ? { accept_length: rounded(output / (output - accepted), 3) } : {}),
     preemptions: total(workers.map((worker) => worker.preemptions)),
     per_worker: workers.map((worker) => ({
       requests: worker.requests,
@@ -133,7 +154,7 @@ function goodput(
   duration_ms: number,
 ): Goodput {
   const answers = records
-    .filter((record) => record.refused === undefined)
+    .filter((record) => !Number.isNaN(record.end_ms))
     .map((record) => ({
       ttft_ms: ttftOf(record),
       e2e_ms: e2eOf(record),

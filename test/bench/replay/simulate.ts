@@ -5,16 +5,23 @@
  * The router hears what happens at a worker `lag_ms` later (0: at once, before the next pass
  * begins), as over the event plane.
  *
+ * With a planner, workers come and go: a new one serves after a delay, and one that retires gets
+ * nothing new and is gone when it has finished what it has.
+ *
  * Long because all of it moves the same requests between the same workers.
  */
 import type { MockerOptions } from "../../../actors/engine/mocker/options.ts";
 import type { MockerTiming } from "../../../actors/engine/mocker/timing.ts";
 import { pairsOf } from "../../../llm/blocks/block-table.ts";
 import { TraceBlocks } from "../../../llm/blocks/trace-blocks.ts";
+import type { GoodputLimits } from "../goodput.ts";
 import { EventHeap } from "./event-heap.ts";
 import type { Timeline } from "./hand-offs.ts";
+import { Fleet, type WorkerLife } from "./plan/fleet.ts";
+import { PlannerLoop, type PlanRules, type ReplicaPoint } from "./plan/planner-loop.ts";
 import type { ReplayRouter } from "./replay-router.ts";
 import { ReplaySequence, SimulatedWorker, type WorkerListener } from "./simulated-worker.ts";
+import { OutsideCount } from "./sla/outside-count.ts";
 import { type Brought, type MachineFigures, MachineTiers, type TierShape } from "./tiers.ts";
 import type { TraceRequest } from "./trace.ts";
 
@@ -32,6 +39,10 @@ export type ReplaySettings = {
   readonly tiers?: TierShape & { readonly workers_per_machine: number };
   /** How many workers, the first ones, only compute prompts for the others. Default 0. */
   readonly prefill?: number;
+  /** Not given: the workers stay as they are. */
+  readonly plan?: PlanRules;
+  /** Ends the replay as soon as more requests than `most` are outside the limits. */
+  readonly stop?: { readonly sla: GoodputLimits; readonly most: number };
   /** Happenings without a request that comes, begins or ends, after which it gives up. */
   readonly happenings_max?: number;
 };
@@ -49,6 +60,8 @@ export type RequestRecord = {
   end_ms: number;
   worker: number;
   cached_tokens: number;
+  /** Of its answer, tokens that were guessed. */
+  accepted_tokens: number;
   /** Of the cached ones, those that were brought in from host memory and from a disk, if any. */
   host_tokens?: number;
   disk_tokens?: number;
@@ -70,10 +83,16 @@ export type WorkerFigures = {
 
 export type ReplayResult = {
   readonly records: readonly RequestRecord[];
+  /** One a worker, also those that are gone or never served. */
   readonly workers: readonly WorkerFigures[];
+  readonly lives: readonly WorkerLife[];
+  /** At the beginning and after each tick of the planner; empty without one. */
+  readonly replicas: readonly ReplicaPoint[];
   /** One a machine; empty without tiers. */
   readonly machines: readonly MachineFigures[];
   readonly end_ms: number;
+  /** True: `stop` ended it, and some requests have not ended or never came. */
+  readonly stopped: boolean;
 };
 
 type Happening =
@@ -100,7 +119,14 @@ export function simulate(
 class Simulation {
   readonly #heap = new EventHeap<Happening>();
   readonly #machines: MachineTiers[] = [];
-  readonly #workers: SimulatedWorker[];
+  /** Those that serve or retire, by number. */
+  readonly #workers: (SimulatedWorker | undefined)[] = [];
+  readonly #figures: WorkerFigures[] = [];
+  readonly #fleet = new Fleet();
+  readonly #loop: PlannerLoop | undefined;
+  readonly #outside: OutsideCount | undefined;
+  /** Requests that are not over. */
+  #open: number;
   readonly #records: RequestRecord[];
   /** Requests that wait for others, by the one they wait for. */
   readonly #followers = new Map<number, number[]>();
@@ -134,7 +160,66 @@ class Simulation {
     this.#missing = Int32Array.from(trace, ({ after }) => after.length);
     this.#names = trace.map(() => undefined);
     this.#ended_ms = new Float64Array(trace.length);
-    this.#workers = Array.from({ length: settings.workers }, (_, worker) => this.#worker(worker));
+    this.#open = trace.length;
+    this.#outside = settings.stop && new OutsideCount(settings.stop);
+    for (let number = 0; number < settings.workers; number++) {
+      const life = this.#fleet.add(this.#roleOf(number), "serving", 0);
+      this.#workers[number] = this.#worker(life);
+    }
+    if (settings.plan !== undefined) this.#loop = this.#planned(settings.plan);
+  }
+
+  /** Of the workers that are there from the beginning. */
+  #roleOf(number: number): WorkerLife["role"] {
+    const { prefill = 0 } = this.#settings;
+    if (prefill === 0) return "aggregated";
+    return number < prefill ? "prefill" : "decode";
+  }
+
+  #planned(rules: PlanRules): PlannerLoop {
+    const { block_size, num_gpu_blocks, max_num_batched_tokens, max_num_seqs } =
+      this.#settings.mocker;
+    const max_kv_tokens = num_gpu_blocks * block_size;
+    return new PlannerLoop(this.#fleet, rules, {
+      ...this.#timeline,
+      engine: (number) => this.#workers[number],
+      up: (life) => this.#up(life),
+      drain: ({ number }) =>
+        this.#tellChange(() => {
+          this.#router.workerGone(number, this.#now_ms);
+          const worker = this.#workers[number];
+          if (worker === undefined) return;
+          worker.forgotten = true;
+          this.#goIfDone(number);
+        }),
+      limits: {
+        ...{ context_length: max_kv_tokens, max_kv_tokens, block_size },
+        ...{ max_batch_tokens: max_num_batched_tokens, max_seqs: max_num_seqs },
+      },
+    });
+  }
+
+  #up(life: WorkerLife): void {
+    const { number, role } = life;
+    this.#workers[number] = this.#worker(life);
+    this.#tellChange(() => this.#router.workerUp(number, role === "prefill", this.#now_ms));
+  }
+
+  /** The worker has one thing less to do. */
+  #release(number: number): void {
+    const worker = this.#workers[number];
+    if (worker === undefined) return;
+    worker.owes--;
+    this.#goIfDone(number);
+  }
+
+  /** What it has sent on is under way without it. */
+  #goIfDone(number: number): void {
+    const worker = this.#workers[number];
+    if (worker?.forgotten !== true || worker.owes > 0) return;
+    this.#figures[number] = figuresOf(worker);
+    this.#workers[number] = undefined;
+    this.#loop?.pool.retired(this.#fleet.lives[number]!);
   }
 
   run(): ReplayResult {
@@ -148,10 +233,21 @@ class Simulation {
       else if (event.kind === "step") this.#step(event.worker, next.at_ms);
       else event.tell();
       if (this.#changed) this.#pump();
+      // A planner would go on for ever.
+      if (this.#open === 0 && this.#loop !== undefined) break;
+      if (this.#outside?.enough === true) break;
     }
-    const workers = this.#workers.map(figuresOf);
-    const machines = this.#machines.map((machine) => machine.figures());
-    return { records: this.#records, workers, machines, end_ms: this.#now_ms };
+    const { lives } = this.#fleet;
+    const workers = lives.map(({ number }) => {
+      const worker = this.#workers[number];
+      return worker === undefined ? (this.#figures[number] ?? noFigures) : figuresOf(worker);
+    });
+    return {
+      ...{ records: this.#records, workers, lives, end_ms: this.#now_ms },
+      replicas: this.#loop?.replicas ?? [],
+      stopped: this.#outside?.enough ?? false,
+      machines: this.#machines.map((machine) => machine.figures()),
+    };
   }
 
   #progress(): void {
@@ -160,7 +256,9 @@ class Simulation {
 
   #stuck(): ReplayStuckError {
     const open = this.#records.filter((each) => Number.isNaN(each.end_ms) && !each.refused).length;
-    const workers = this.#workers.map(({ scheduler }, number) => {
+    const workers = this.#workers.map((worker, number) => {
+      if (worker === undefined) return `${number}: gone`;
+      const { scheduler } = worker;
       const { running_count, waiting_count, pool } = scheduler;
       return `${number}: ${running_count} running, ${waiting_count} waiting, ${pool.used} blocks`;
     });
@@ -181,6 +279,7 @@ class Simulation {
         this.#first_turns.push({ index, at_ms: (arrival_ms ?? 0) / arrival_speedup });
     }
     if (concurrency === 0) this.#first_turns.sort((a, b) => a.at_ms - b.at_ms);
+    this.#loop?.start(concurrency > 0 ? 0 : (this.#first_turns[0]?.at_ms ?? 0));
     this.#startNextInLine();
     for (let i = 1; i < concurrency; i++) this.#startNextInLine();
   }
@@ -194,37 +293,35 @@ class Simulation {
     this.#heap.push(come_ms, { kind: "arrival", index });
   }
 
-  #worker(number: number): SimulatedWorker {
+  #worker({ number, role }: WorkerLife): SimulatedWorker {
     const router = this.#router;
     const { mocker, timing } = this.#settings;
     const listener: WorkerListener = {
       event: (event) => this.#tell(() => router.event(number, event)),
-      firstToken: ({ index, prompt_only }, at_ms) => {
-        if (prompt_only) return;
-        this.#records[index]!.first_token_ms = at_ms;
-        this.#progress();
-        this.#tellChange(() => router.firstToken(String(index), this.#now_ms));
+      firstToken: ({ index, part }, at_ms) => {
+        if (part !== "whole") return;
+        this.#firstToken(index, at_ms);
         // What is sent now is there when the worker begins its next pass.
         this.#pump();
       },
       finished: (sequence, at_ms) => {
-        if (sequence.prompt_only) this.#promptDone(sequence, at_ms);
+        if (sequence.part === "prompt") this.#promptDone(sequence, number, at_ms);
         else this.#finish(sequence, at_ms);
       },
     };
     const machine = this.#machineOf(number);
     const tiers = machine && { machine, name: `${number}` };
-    const options = number < (this.#settings.prefill ?? 0) ? promptsOnly(mocker) : mocker;
+    const options = role === "prefill" ? promptsOnly(mocker) : mocker;
     return new SimulatedWorker({ options, timing, listener, timeline: this.#timeline, tiers });
   }
 
   #machineOf(worker: number): MachineTiers | undefined {
-    const { tiers: shape, workers, mocker } = this.#settings;
+    const { tiers: shape, mocker } = this.#settings;
     if (shape === undefined) return undefined;
     const { workers_per_machine } = shape;
     const at = Math.floor(worker / workers_per_machine);
     const first = at * workers_per_machine;
-    const last = Math.min(workers, first + workers_per_machine);
+    const last = first + workers_per_machine;
     this.#machines[at] ??= new MachineTiers(shape, {
       ...this.#timeline,
       block_bytes: mocker.block_size * mocker.kv_bytes_per_token,
@@ -265,6 +362,7 @@ class Simulation {
     );
     this.#names[index] = names;
     this.#records[index]!.arrival_ms = this.#now_ms;
+    this.#loop?.traffic.arrived(this.#records[index]!);
     const hashes = pairsOf(names.hashes().sequence_hashes);
     const request = {
       request: String(index),
@@ -303,6 +401,7 @@ class Simulation {
     const worker = this.#workers[number]!;
     record.routed_ms = this.#now_ms;
     record.worker = number;
+    this.#loop?.traffic.routed(record);
     const { input_length, output_length } = this.#trace[index]!;
     const names = this.#names[index]!;
     const sequence = new ReplaySequence(index, names, input_length, output_length);
@@ -311,11 +410,15 @@ class Simulation {
       this.#refuse(index, "prompt and answer do not fit into the worker's blocks");
       return;
     }
+    worker.owes++;
     if (prompt === undefined) this.#bring(sequence, number);
     else this.#handOver(sequence, number, prompt);
   }
 
-  /** Another worker computes the prompt, of which this one takes the blocks that it lacks. */
+  /**
+   * Another worker computes the prompt, of which this one takes the blocks that it lacks. It goes
+   * on behind the token that was drawn there, unless it has the blocks before it hears of that.
+   */
   #handOver(
     sequence: ReplaySequence,
     number: number,
@@ -328,16 +431,27 @@ class Simulation {
     const end = prompt.tokens / this.#settings.mocker.block_size;
     let first = 0;
     while (first < end && scheduler.news.has(hashes[first]!)) first++;
-    const leg = new ReplaySequence(index, names, prompt.tokens, 1, true);
+    const { input_length, output_length } = this.#trace[index]!;
+    const draws = output_length > 1;
+    const leg = new ReplaySequence(index, names, draws ? input_length : prompt.tokens, 1, "prompt");
+    this.#computed.set(index, prompt.tokens);
+    const computes = this.#workers[prompt.worker]!;
+    // To compute it, and to hand it over.
+    computes.owes += 2;
     const done = () => {
-      this.#records[index]!.handed_ms = this.#now_ms;
+      const record = this.#records[index]!;
+      record.handed_ms = this.#now_ms;
       scheduler.news.bringIn(names, first, end);
-      this.#enter(sequence, number);
+      const isDrawn = draws && record.computed_ms !== undefined;
+      if (isDrawn) this.#firstToken(index, this.#now_ms);
+      const rest = () =>
+        new ReplaySequence(index, names, input_length + 1, output_length - 1, "rest");
+      this.#enter(isDrawn ? rest() : sequence, number);
+      this.#release(prompt.worker);
     };
     if (first === end) done();
     else {
-      const { hand_offs } = this.#workers[prompt.worker]!;
-      hand_offs.begin({ sequence: leg, into: links.in, first, end, done });
+      computes.hand_offs.begin({ sequence: leg, into: links.in, first, end, done });
     }
     this.#bring(leg, prompt.worker);
   }
@@ -367,8 +481,8 @@ class Simulation {
   }
 
   #step(number: number, at_ms: number): void {
-    const worker = this.#workers[number]!;
-    if (worker.due_ms !== at_ms) return;
+    const worker = this.#workers[number];
+    if (worker?.due_ms !== at_ms) return;
     const due_ms = worker.step(at_ms);
     if (due_ms < Number.POSITIVE_INFINITY)
       this.#heap.push(due_ms, { kind: "step", worker: number });
@@ -378,14 +492,26 @@ class Simulation {
     this.#tellChange(() => this.#router.reported(number, load, this.#now_ms, sums));
   }
 
-  #promptDone({ index, prompt_length, cached_tokens }: ReplaySequence, at_ms: number): void {
+  #firstToken(index: number, at_ms: number): void {
+    const record = this.#records[index]!;
+    record.first_token_ms = at_ms;
+    this.#loop?.traffic.firstToken(record);
+    this.#outside?.firstToken(record);
+    this.#progress();
+    this.#tellChange(() => this.#router.firstToken(String(index), this.#now_ms));
+  }
+
+  #promptDone(sequence: ReplaySequence, number: number, at_ms: number): void {
+    const { index, cached_tokens } = sequence;
     this.#records[index]!.computed_ms = at_ms;
-    this.#computed.set(index, prompt_length - cached_tokens);
+    this.#computed.set(index, Math.max(0, this.#computed.get(index)! - cached_tokens));
     this.#tellChange(() => this.#router.promptDone(String(index), this.#now_ms));
+    this.#release(number);
   }
 
   #finish(sequence: ReplaySequence, at_ms: number): void {
     const record = this.#records[sequence.index]!;
+    const generated = sequence.generated + (sequence.part === "rest" ? 1 : 0);
     record.end_ms = at_ms;
     // What another worker has computed of the prompt is not cached, though it was found here.
     const computed = this.#computed.get(sequence.index) ?? 0;
@@ -393,10 +519,12 @@ class Simulation {
     record.cached_tokens = Math.max(0, sequence.cached_tokens - computed);
     this.#countBrought(sequence.index, record);
     record.preemptions = sequence.preemptions;
-    this.#tellChange(() =>
-      this.#router.ended(String(sequence.index), this.#now_ms, sequence.generated),
-    );
+    record.accepted_tokens = sequence.accepted;
+    this.#tellChange(() => this.#router.ended(String(sequence.index), this.#now_ms, generated));
     this.#names[sequence.index] = undefined;
+    this.#loop?.traffic.ended(record);
+    this.#outside?.ended(record);
+    this.#release(record.worker);
     this.#over(sequence.index, at_ms);
   }
 
@@ -412,11 +540,14 @@ class Simulation {
 
   #refuse(index: number, message: string): void {
     this.#records[index]!.refused = message;
+    this.#loop?.traffic.refused(this.#records[index]!);
+    this.#outside?.refused();
     this.#over(index, this.#now_ms);
   }
 
   #over(index: number, at_ms: number): void {
     this.#progress();
+    this.#open--;
     for (const follower of this.#followers.get(index) ?? []) {
       this.#ended_ms[follower] = Math.max(this.#ended_ms[follower]!, at_ms);
       if (--this.#missing[follower]! > 0) continue;
@@ -442,6 +573,7 @@ function recordOf(request: TraceRequest): RequestRecord {
     end_ms: Number.NaN,
     worker: -1,
     cached_tokens: 0,
+    accepted_tokens: 0,
     preemptions: 0,
     refused: undefined,
   };
@@ -453,6 +585,11 @@ const promptsOnly = (options: MockerOptions): MockerOptions => ({
   worker_type: "prefill",
   kv_transfer_bandwidth: 0,
 });
+
+const noFigures: WorkerFigures = {
+  ...{ requests: 0, prompt_tokens: 0, cached_tokens: 0, generated_tokens: 0 },
+  ...{ busy_ms: 0, preemptions: 0 },
+};
 
 function figuresOf(worker: SimulatedWorker): WorkerFigures {
   const { totals } = worker.scheduler;

@@ -1,5 +1,6 @@
 /** One mocker worker in virtual time: the mocker's own scheduler, told the time by the replay. */
 import { KvEventLog } from "../../../actors/engine/kv-event-log.ts";
+import type { Draw } from "../../../actors/engine/mocker/drawn-token.ts";
 import { Link } from "../../../actors/engine/mocker/link.ts";
 import { linkSpeeds, type MockerOptions } from "../../../actors/engine/mocker/options.ts";
 import { MockerScheduler } from "../../../actors/engine/mocker/scheduler.ts";
@@ -11,16 +12,28 @@ import { HandOffs, type Timeline } from "./hand-offs.ts";
 import { MeteredTiming } from "./metered-timing.ts";
 import { type MachineTiers, type WorkerLinks, WorkerTiers } from "./tiers.ts";
 
+/**
+ * What a worker does of a request. `prompt`: another one makes the answer, and has its first token
+ * from here; `rest`: what follows such a token.
+ */
+export type AnswerPart = "whole" | "prompt" | "rest";
+
 export class ReplaySequence extends Sequence {
+  readonly #draw: Draw;
+
   constructor(
     readonly index: number,
     names: BlockNames,
     prompt_tokens: number,
     max_tokens: number,
-    /** Its answer is made by another worker. */
-    readonly prompt_only = false,
+    readonly part: AnswerPart = "whole",
   ) {
     super(names, prompt_tokens, max_tokens);
+    this.#draw = { seed_low: index, seed_high: 0, choice: 0 };
+  }
+
+  override get draw(): Draw {
+    return this.#draw;
   }
 }
 
@@ -50,6 +63,10 @@ export class SimulatedWorker {
   requests = 0;
   /** Requests whose blocks are being brought in. */
   onboarding = 0;
+  /** Answers and prompts that it has not finished, and prompts that it has not handed over. */
+  owes = 0;
+  /** It retires, and the router knows: nothing new comes. */
+  forgotten = false;
   readonly tiers: WorkerTiers | undefined;
   readonly links: WorkerLinks;
   /** Of the prompts that it computes for others. */

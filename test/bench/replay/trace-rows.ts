@@ -8,7 +8,7 @@ export class TraceError extends Error {
   readonly code = "bad_trace";
   constructor(
     readonly line: number,
-    problem: string,
+    readonly problem: string,
   ) {
     super(`line ${line}: ${problem}`);
   }
@@ -50,7 +50,8 @@ function parsed(row: string, line: number): Fields {
     value = MANY_DIGITS.test(row) ? JSON.parse(row, exact) : JSON.parse(row);
   } catch (error) {
     const problem = error instanceof Error ? error.message : String(error);
-    throw new TraceError(line, `not JSON (${problem})`);
+    // It may name a byte that a terminal obeys.
+    throw new TraceError(line, `not JSON (${problem.replaceAll(/\p{Cc}/gu, "?")})`);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new TraceError(line, "not a JSON object");

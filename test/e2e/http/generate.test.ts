@@ -1,5 +1,6 @@
 /** POST /inference/v1/generate over a real socket: token ids in, token ids out. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { hashOf, ownerOf } from "../../../actors/frontend/access/key-rule.ts";
 import { parseEvents, startDoor, type TestDoor } from "../../support/worlds/frontend-server.ts";
 
 let door: TestDoor;
@@ -113,4 +114,18 @@ test("it needs a key although it is not below /v1", async () => {
   expect((await locked.post(PATH, asked)).status).toBe(401);
   const headers = { authorization: "Bearer secret" };
   expect((await locked.post(PATH, asked, { headers })).status).toBe(200);
+});
+
+test("whose key it was goes with the answer, where keys are needed", async () => {
+  await using locked = await startDoor({ api_keys: ["one", "two"] });
+  const owners: unknown[] = [];
+  for (const key of ["one", "two", "one"]) {
+    await locked.post(PATH, asked, { headers: { "x-api-key": key } });
+    owners.push(locked.answers.last.request.owner);
+  }
+  expect(owners).toEqual([ownerOf(hashOf("one")), ownerOf(hashOf("two")), owners[0]]);
+  expect(owners[0]).not.toBe(owners[1]);
+  await using open = await startDoor();
+  await open.post(PATH, asked);
+  expect(open.answers.last.request.owner).toBeUndefined();
 });

@@ -1,30 +1,16 @@
 /** The page for everybody and under load: axe finds no serious fault, many changes stay smooth. */
 import { afterAll, beforeAll, expect } from "bun:test";
-import { readFileSync } from "node:fs";
-import type { Browser, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { type Cluster, startCluster } from "../../support/cluster.ts";
 import { describeWith, testWith } from "../../support/needs.ts";
-import { browserLack, openBrowser, openPage } from "../../support/page.ts";
+import {
+  browserLack,
+  type Fault,
+  openBrowser,
+  openPage,
+  seriousFaults,
+} from "../../support/page.ts";
 import { drawn } from "../../support/page-feed.ts";
-
-const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-
-type Found = {
-  readonly id: string;
-  readonly impact: string;
-  readonly help: string;
-  readonly nodes: string[];
-};
-
-/** Faults that WCAG 2.2 AA calls ones, by axe, with the elements that have them. */
-async function faultsOf(page: Page): Promise<Found[]> {
-  await page.evaluate(axe);
-  return (await page.evaluate(`axe.run(document, {
-    runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-  }).then(({ violations }) => violations.map(({ id, impact, help, nodes }) => ({
-    id, impact, help, nodes: nodes.slice(0, 5).map((node) => node.html.slice(0, 200)),
-  })))`)) as Found[];
-}
 
 /** Runs in the browser: whether the page has to be scrolled sideways to be read. */
 const TOO_WIDE = `[document.documentElement, document.querySelector("main")].some(
@@ -56,7 +42,7 @@ describeWith(browserLack, "the page", () => {
       undefined,
       `has no serious fault of access in any view (${look})`,
       async () => {
-        const found: [view: string, fault: Found][] = [];
+        const found: [view: string, fault: Fault][] = [];
         for (const view of [...views, actor]) {
           const { page, close } = await openPage(
             browser,
@@ -66,13 +52,12 @@ describeWith(browserLack, "the page", () => {
           await page.locator("main h1, main [role=treegrid], .history-list li").first().waitFor({
             timeout: SHOWS_MS,
           });
-          for (const fault of await faultsOf(page)) found.push([view, fault]);
+          for (const fault of await seriousFaults(page)) found.push([view, fault]);
           const wide = await page.evaluate(TOO_WIDE);
           expect([view, wide]).toEqual([view, false]);
           await close();
         }
-        const serious = found.filter(([, { impact }]) => ["serious", "critical"].includes(impact));
-        expect(serious).toEqual([]);
+        expect(found).toEqual([]);
       },
       120_000,
     );

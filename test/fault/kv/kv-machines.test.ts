@@ -10,7 +10,10 @@ import { promptTokens } from "../../support/worlds/kv-prompts.ts";
 import { addNamespace, lacksNamespaces, type Namespace } from "../wall/netns.ts";
 
 const PROMPT_TOKENS = 600;
-const CACHED = 9 * 64;
+const BLOCKS = 9;
+const CACHED = BLOCKS * 64;
+/** Those of the prompt, and one that each worker makes at its start. */
+const KEPT = BLOCKS + 1;
 /** Of this machine, for blocks alone: a way of its own that can be cut. */
 const BLOCKS_AT = "10.77.74.5";
 const FAR_BLOCKS_AT = "10.77.74.6";
@@ -24,6 +27,19 @@ type Neighbours = {
   readonly reading: number;
   /** Reads that ended, by how. */
   readonly pulls: Readonly<Record<string, number>>;
+  /** Offers to the other: sent, and blocks of those to come. */
+  readonly offers: number;
+  readonly waiting_blocks: number;
+  /** And of the other: taken, and those of them that are read now. */
+  readonly taken_offers: number;
+  readonly offers_read: number;
+  /** Blocks that are kept here. */
+  readonly registered: number;
+};
+
+type KeeperSnapshot = {
+  readonly neighbours?: Omit<Neighbours, "registered">;
+  readonly spaces: readonly { readonly registered: number }[];
 };
 
 type Answer = { readonly text: string; readonly cached: number };
@@ -52,9 +68,23 @@ async function keepers(cluster: Cluster): Promise<readonly Neighbours[]> {
   const all = ids.map(async (id) => {
     const path = `/api/actors/${encodeURIComponent(id)}/snapshot`;
     const said = await fetch(cluster.inspector + path);
-    return ((await said.json()) as { snapshot?: { neighbours?: Neighbours } }).snapshot?.neighbours;
+    const { snapshot } = (await said.json()) as { snapshot?: KeeperSnapshot };
+    if (snapshot?.neighbours === undefined) return undefined;
+    const registered = snapshot.spaces.reduce((sum, space) => sum + space.registered, 0);
+    return { ...snapshot.neighbours, registered };
   });
   return (await Promise.all(all)).filter((each) => each !== undefined);
+}
+
+/** One machine keeps the whole prompt, and each has what it owns: no offer is under way. */
+async function settled(cluster: Cluster): Promise<boolean> {
+  const both = await keepers(cluster);
+  const sum = (of: (each: Neighbours) => number) => both.reduce((all, each) => all + of(each), 0);
+  return (
+    both.some(({ registered }) => registered >= KEPT) &&
+    sum(({ waiting_blocks, offers_read }) => waiting_blocks + offers_read) === 0 &&
+    sum(({ offers, taken_offers }) => offers - taken_offers) === 0
+  );
 }
 
 async function inside(there: Namespace, ...command: string[]): Promise<void> {
@@ -148,13 +178,11 @@ if (isHere(lack, "blocks between machines")) {
     const prompt = promptTokens(PROMPT_TOKENS, 1);
     const cold = await answer(cluster, prompt);
     expect(cold.cached).toBe(0);
-    await until("each block at its owner", 20_000, async () => {
-      return (await keepers(cluster)).some(({ pulled_blocks }) => pulled_blocks > 0);
-    });
+    await until("each block at its owner", 20_000, () => settled(cluster));
     expect(await answer(cluster, prompt)).toEqual({ text: cold.text, cached: CACHED });
     // It had its own blocks by offers, and has asked for the others.
     await until("all blocks of the prompt at the other machine", 5_000, async () => {
-      return (await keepers(cluster)).some(({ pulled_blocks }) => pulled_blocks >= 9);
+      return (await keepers(cluster)).some(({ pulled_blocks }) => pulled_blocks >= BLOCKS);
     });
     // Behind a cut the block's owner is not asked for long, and the prompt is computed.
     await inside(there, "ip", "route", "add", "blackhole", `${BLOCKS_AT}/32`);
@@ -220,7 +248,7 @@ if (isHere(lack, "blocks between machines")) {
     const { cluster } = machines;
     expect((await answer(cluster, prompt)).text).toBe(text);
     await until("its blocks at the machine that answers", 10_000, async () => {
-      return (await keepers(cluster)).some(({ pulled_blocks }) => pulled_blocks === 9);
+      return (await keepers(cluster)).some(({ pulled_blocks }) => pulled_blocks === BLOCKS);
     });
   }, 120_000);
 }

@@ -111,7 +111,9 @@ export function takeEvent(ledger: Ledger, id: string, data: string, at_ms: numbe
       return;
     }
     const words = text ?? delta?.content ?? "";
-    if (words !== "") takeText(ledger, choice, words, cursor?.[index], logprobs?.content?.length);
+    const tokens = logprobs?.content?.length;
+    // Tokens of reasoning and of its marks come with no content, and move the cursor as others do.
+    if (words !== "" || (tokens ?? 0) > 0) takeText(ledger, choice, words, cursor?.[index], tokens);
     if (words !== "") beat(ledger, at_ms);
     if (finish_reason !== null) choice.finish = finish_reason;
   }

@@ -272,6 +272,37 @@ test("a drained worker's long answer goes on from blocks of its prompt and of it
   await cluster.close();
 });
 
+for (const killed of [false, true]) {
+  const then = killed ? ", also when that one is killed" : "";
+  test(`prompts wait in the router for a busy prefill worker, in order of priority${then}`, async () => {
+    const simulation = new Simulation(9);
+    const { cluster } = await openWorld(simulation, ["p0", "d0"]);
+    await simulation.run(3_000);
+    const order: string[] = [];
+    const sinks: RecordingSink[] = [];
+    const start = (number: number, name: string, strict_priority: number) => {
+      const sink = new RecordingSink();
+      sink.done = () => order.push(name);
+      sinks.push(sink);
+      const hints = routeHints({ strict_priority });
+      startRecorded(cluster, { ...requestOf(number, 400), hints }, sink);
+    };
+    for (let i = 0; i < 8; i++) start(i, `low-${i}`, 0);
+    await simulation.run(1);
+    const waiting = () => (cluster.snapshot("/router") as { waiting: number }).waiting;
+    // The card says 512 tokens a pass, and a half of that may be before a prompt.
+    expect(waiting()).toBeGreaterThan(4);
+    start(8, "high", 5);
+    if (killed) void cluster.kill("p0");
+    await simulation.run(20_000);
+    expect(sinks.flatMap(({ failures }) => failures)).toEqual([]);
+    expect(order).toHaveLength(9);
+    if (!killed) expect(order.indexOf("high")).toBeLessThanOrEqual(3);
+    expect(waiting()).toBe(0);
+    await cluster.close();
+  });
+}
+
 test("many faults in any order", async () => {
   for (let seed = 0; seed < 30; seed++) {
     const workers = ["p0", "p1", "d0", "d1"];

@@ -9,6 +9,7 @@ import { type Boot, bootOf } from "../../../cluster/boot.ts";
 import { type ChildWorld, runChild } from "../../../cluster/child.ts";
 import { frontendRole } from "../../../cluster/roles/frontend-role.ts";
 import { kvRole } from "../../../cluster/roles/kv-role.ts";
+import { plannerRole } from "../../../cluster/roles/planner-role.ts";
 import { routerRole } from "../../../cluster/roles/router-role.ts";
 import { workerRole } from "../../../cluster/roles/worker-role.ts";
 import { type Root, startRoot } from "../../../cluster/root.ts";
@@ -40,7 +41,7 @@ export const DOOR_PORT = 8000;
 export type WorldOptions = {
   /** Of `bun run cluster`. */
   readonly flags: readonly string[];
-  /** Of a second machine that joins the first one; undefined: there is none. */
+  /** Of a second machine that joins the first one, as a worker's if no --role says else. */
   readonly there?: readonly string[] | undefined;
   readonly files: Files;
   /** Of each machine, for blocks beyond the engines. */
@@ -128,8 +129,9 @@ export class World {
     const { flags, there } = this.#options;
     if (there === undefined) return flags;
     if (place === "root") return [...flags, ...planeFlags, "--machine-name=here"];
-    const alone = ["--role=worker", "--inspector-port=0", "--machine-name=there"];
-    return [...there, ...planeFlags, ...alone];
+    const role = there.some((flag) => flag.startsWith("--role=")) ? [] : ["--role=worker"];
+    const alone = ["--inspector-port=0", "--machine-name=there"];
+    return [...there, ...planeFlags, ...role, ...alone];
   }
 
   #startRoot(place: string): void {
@@ -153,6 +155,7 @@ export class World {
       assets_folder: "",
       bundled_model: "/model",
       version: "sim",
+      cores: 2,
       exit: (code) => this.#die(process, { code, signal: null }),
       createSystem: this.#systemMaker(process),
       status: () => {},
@@ -351,6 +354,8 @@ function runRole(boot: Boot, world: ChildWorld): Promise<void> {
       return runChild(boot, workerRole, world);
     case "kv":
       return runChild(boot, kvRole, world);
+    case "planner":
+      return runChild(boot, plannerRole, world);
     case "router":
       return runChild(boot, routerRole, world);
     case "frontend":

@@ -5,7 +5,7 @@
 #include "../../../native/libc.h"
 #include "../../../native/kv/kv.h"
 
-#include "../../../native/memory.c"
+#include "../../../native/load/memory.c"
 #include "../../../native/ring.c"
 #include "../../../native/kv/xxh3.c"
 #include "../../../native/kv/region.c"

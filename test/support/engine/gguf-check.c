@@ -1,4 +1,4 @@
-/* native/gguf.c alone, without llama.cpp: for tests with files that no library should see. */
+/* native/load/gguf.c alone, without llama.cpp: for tests with files that no library should see. */
 #include "../../../native/troupe.c"
 
 /* ggml's types that the tests write: F32, F16, Q8_0, I8, F64. */

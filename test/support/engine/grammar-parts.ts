@@ -7,11 +7,15 @@ import type { Clock, Threads } from "../../../runtime/capabilities.ts";
 import { realClock } from "../../../runtime/real/clock.ts";
 import { realThreads } from "../../../runtime/real/threads/threads.ts";
 
+const decoder = new TextDecoder();
+
 export type GrammarParts = {
   readonly clock: Clock;
   readonly threads: Threads;
   readonly tokenizer_blob: Uint8Array;
   readonly tokenizer: Tokenizer;
+  /** Empty: the model has none. */
+  readonly chat_template: string;
   /** See ThreadedOptions. */
   readonly stage_ms?: number;
 };
@@ -22,10 +26,10 @@ export function grammarParts(model_path: string): GrammarParts {
   const facts = modelFactsFromGguf(parse.header, "model");
   const tokenizer_blob = facts.blobs.get(facts.tokenizer_blob)!;
   const tokenizer = tokenizerFromBlob(tokenizer_blob);
-  return { clock: realClock(), threads: realThreads(), tokenizer_blob, tokenizer };
+  const chat_template = decoder.decode(facts.blobs.get(facts.template_blob));
+  const threads = realThreads();
+  return { clock: realClock(), threads, tokenizer_blob, tokenizer, chat_template };
 }
-
-const decoder = new TextDecoder();
 
 /** The text of an answer's tokens. */
 export function textOf(tokenizer: Tokenizer, tokens: readonly number[]): string {

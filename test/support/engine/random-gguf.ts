@@ -76,8 +76,16 @@ const METADATA: Metadata = [
 
 const GEMMA_NORMS = ["post_attention_norm", "post_ffw_norm", "attn_q_norm", "attn_k_norm"];
 
-/** A model with a sliding window is Gemma-3-shaped: more norms, and keys of its own name. */
-type Shape = { readonly window?: number };
+type Shape = {
+  /** A model with a sliding window is Gemma-3-shaped: more norms, and keys of its own name. */
+  readonly window?: number;
+  /** So much of other random values is in its values: 0 = the same model, 1 = another one. */
+  readonly drift?: number;
+  /** Its token i is token order[i] of the model without; the last two stay where they are. */
+  readonly order?: readonly number[];
+  /** What token i writes, where it is not what the vocabulary says. */
+  readonly spelling?: ReadonlyMap<number, string>;
+};
 
 function metadataOf({ window }: Shape): Metadata {
   if (window === undefined) return METADATA;
@@ -131,14 +139,63 @@ export function values(count: number, scale: number, seed: number): Float32Array
   );
 }
 
+const rowOf = (all: Float32Array, row: number) => all.subarray(row * HIDDEN, (row + 1) * HIDDEN);
+
+/** The same length on average. */
+function drifted(own: Float32Array, scale: number, seed: number, drift: number): Float32Array {
+  if (drift === 0 || scale === 0) return own;
+  const other = values(own.length, scale, seed + 1_000);
+  const kept = Math.sqrt(1 - drift * drift);
+  return own.map((value, i) => kept * value + drift * other[i]!);
+}
+
 /** The file's bytes; the same every time. `metadata` entries replace the ones above, or are more. */
 export function randomGguf(metadata: Metadata = [], shape: Shape = {}): Uint8Array {
-  const own = metadataOf(shape);
-  const entries = [
-    ...own.map((entry) => metadata.find(([key]) => key === entry[0]) ?? entry),
-    ...metadata.filter(([key]) => !own.some((entry) => entry[0] === key)),
-  ];
   const list = tensors(shape);
+  const stated = list.map(([name, extents]) => ({ name, shape: extents, type: 0, bytes: 4 }));
+  const order = shape.order ?? Array.from({ length: VOCAB }, (_, i) => i);
+  const entries = replaced(metadataOf(shape), metadata);
+  const writer = new Writer().bytes(ggufHead(entries, stated, order, shape.spelling));
+  for (const [i, [, extents, scale]] of list.entries()) {
+    const own = drifted(values(elements(extents), scale, i + 1), scale, i + 1, shape.drift ?? 0);
+    const placed = extents[1] === VOCAB ? order.map((t) => rowOf(own, t)) : [own];
+    for (const part of placed) writer.bytes(new Uint8Array(part.slice().buffer));
+  }
+  return writer.end();
+}
+
+/** `bytes`: of a block of `block` numbers (1 where it is left out). */
+export type StatedTensor = {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** ggml's number. */
+  readonly type: number;
+  readonly bytes: number;
+  readonly block?: number;
+};
+
+const elements = (shape: readonly number[]) =>
+  shape.reduce((product, extent) => product * extent, 1);
+
+/** A multiple of the alignment where shapes are those of a model. */
+export const tensorBytes = ({ shape, bytes, block = 1 }: StatedTensor): number =>
+  (elements(shape) / block) * bytes;
+
+const replaced = (own: Metadata, metadata: Metadata): Metadata => [
+  ...own.map((entry) => metadata.find(([key]) => key === entry[0]) ?? entry),
+  ...metadata.filter(([key]) => !own.some((entry) => entry[0] === key)),
+];
+
+/** The entries of a Llama-shaped model with the vocabulary above, some of them replaced. */
+export const randomMetadata = (metadata: Metadata): Metadata => replaced(METADATA, metadata);
+
+/** All that stands before the tensors' data, which follows in the order of the list. */
+export function ggufHead(
+  entries: Metadata,
+  list: readonly StatedTensor[],
+  order: readonly number[] = Array.from({ length: VOCAB }, (_, i) => i),
+  spelling?: ReadonlyMap<number, string>,
+): Uint8Array {
   const writer = new Writer();
   writer
     .u32(0x46554747)
@@ -152,22 +209,18 @@ export function randomGguf(metadata: Metadata = [], shape: Shape = {}): Uint8Arr
     else if (type === BOOL) writer.bytes(Uint8Array.of(Number(value)));
     else writer.u32(Number(value));
   }
+  const words = vocabulary();
   writer.string("tokenizer.ggml.tokens").u32(ARRAY).u32(STRING).u64(VOCAB);
-  for (const token of vocabulary()) writer.string(token);
+  for (const [i, t] of order.entries()) writer.string(spelling?.get(i) ?? words[t] ?? "");
   writer.string("tokenizer.ggml.token_type").u32(ARRAY).u32(5).u64(VOCAB);
-  for (let i = 0; i < VOCAB; i++) writer.u32(i < 256 ? 1 : i < VOCAB - 2 ? 4 : 3);
+  for (const t of order) writer.u32(t < 256 ? 1 : t < VOCAB - 2 ? 4 : 3);
   writer.string("tokenizer.ggml.merges").u32(ARRAY).u32(STRING).u64(1).string("a b");
   let offset = 0;
-  for (const [name, shape] of list) {
-    writer.string(name).u32(shape.length);
-    for (const extent of shape) writer.u64(extent);
-    writer.u32(0).u64(offset); // type 0: f32
-    offset += 4 * shape.reduce((product, extent) => product * extent, 1);
+  for (const tensor of list) {
+    writer.string(tensor.name).u32(tensor.shape.length);
+    for (const extent of tensor.shape) writer.u64(extent);
+    writer.u32(tensor.type).u64(offset);
+    offset += tensorBytes(tensor);
   }
-  writer.pad();
-  for (const [i, [, shape, scale]] of list.entries()) {
-    const count = shape.reduce((product, extent) => product * extent, 1);
-    writer.bytes(new Uint8Array(values(count, scale, i + 1).buffer));
-  }
-  return writer.end();
+  return writer.pad().end();
 }

@@ -73,6 +73,25 @@ test("arrivals keep their rate, and constant ones their distance", () => {
   expect(Math.sqrt(variance) / mean).toBeLessThan(1.07);
 });
 
+test("a rate that swings begins at its least, is highest in the middle, and repeats", () => {
+  const swing = { high_per_s: 45, period_ms: 100_000 };
+  const arrivals = arrivalsAtRate(5, "constant", new SeededRandom(5), swing);
+  const times: number[] = [];
+  for (let at_ms = 0; at_ms < 200_000; at_ms = arrivals.next().value) times.push(at_ms);
+  const within = (from_s: number, until_s: number) =>
+    times.filter((at_ms) => at_ms >= 1000 * from_s && at_ms < 1000 * until_s).length /
+    (until_s - from_s);
+  expect(Math.abs(within(0, 4) - 5)).toBeLessThan(2);
+  expect(Math.abs(within(48, 52) - 45)).toBeLessThan(2);
+  expect(Math.abs(within(98, 102) - 5)).toBeLessThan(2);
+  expect(Math.abs(within(148, 152) - 45)).toBeLessThan(2);
+  expect(within(0, 100)).toBeGreaterThan(23.5);
+  expect(within(0, 100)).toBeLessThan(26.5);
+  expect(options("--rate", "5", "--rate-high", "45", "--period", "100").plan.arrival).toEqual({
+    ...{ kind: "rate", per_s: 5, process: "poisson", swing },
+  });
+});
+
 test("the histogram's quantiles are within a bucket of the true ones", () => {
   fc.assert(
     fc.property(
@@ -131,6 +150,8 @@ test.each([
   [[...url, "--rate", "1", "--concurrency", "2"], "choose one"],
   [[...url, "--arrival", "poisson"], "belongs to --rate"],
   [[...url, "--speedup", "2"], "belongs to the schedule"],
+  [[...url, "--rate-high", "2"], "belongs to --rate"],
+  [[...url, "--rate", "2", "--period", "60"], "give both"],
   [[...url, "--trace", "/nowhere"], "no readable file"],
   [[...url, "--endpoint", "chats"], "must be one of chat, completions"],
   [[...url, "--nonsense"], "--nonsense"],

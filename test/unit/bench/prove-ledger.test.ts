@@ -96,6 +96,16 @@ test("where texts are not known, cursors and logprobs are counted against each o
   expect([ledger.skipped, ledger.duplicated]).toEqual([1, 1]);
 });
 
+test("tokens without content, as those of reasoning, move the cursor too", () => {
+  const ledger = newLedger(1);
+  takeEvent(ledger, "r:1", piece("one ", 1), 0);
+  takeEvent(ledger, "r:3", piece("", 2), 0);
+  takeEvent(ledger, "r:4", piece("four ", 1), 0);
+  expect([ledger.skipped, ledger.duplicated]).toEqual([0, 0]);
+  takeEvent(ledger, "r:6", piece("", 1), 0);
+  expect([ledger.skipped, ledger.duplicated]).toEqual([1, 0]);
+});
+
 test("what ends otherwise is lost, or a clean error where no more was promised", async () => {
   const begun = () => {
     const ledger = newLedger(1);

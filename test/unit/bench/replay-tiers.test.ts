@@ -42,12 +42,16 @@ function replay(
   return simulate(trace, settings, router);
 }
 
-const rows = (...each: readonly (readonly [timestamp: number, first_id: number])[]) =>
+const PROMPT = 20_500;
+
+type Row = readonly [timestamp: number, first_id: number, output_length?: number];
+
+const rows = (...each: readonly Row[]) =>
   readTrace(
     each
-      .map(([timestamp, first_id]) => {
+      .map(([timestamp, first_id, output_length = 2]) => {
         const hash_ids = Array.from({ length: 41 }, (_, i) => first_id + i);
-        return JSON.stringify({ timestamp, input_length: 20_500, output_length: 2, hash_ids });
+        return JSON.stringify({ timestamp, input_length: PROMPT, output_length, hash_ids });
       })
       .join("\n"),
     BLOCK,
@@ -127,15 +131,27 @@ const PAIR = { num_gpu_blocks: 64, workers: 2, prefill: 1 } as const;
 test("a prompt is computed by one worker and answered by the other, block by block", () => {
   const [record] = replay(rows([0, 0]), undefined, PAIR).records;
   expect(record).toMatchObject({ worker: 1, cached_tokens: 0 });
-  // 40 blocks in passes of 16, 16 and 8: only those of the last one are waited for.
+  // Passes of 16, 16 and 8 blocks and a rest: only the blocks of the last one are waited for.
+  const { prefillMs } = polynomialTiming;
+  const computed_ms = 2 * prefillMs(8192) + prefillMs(PROMPT - 2 * 8192);
+  expect(record!.computed_ms).toBeCloseTo(computed_ms, 6);
+  expect(record!.handed_ms).toBeCloseTo(computed_ms + 9, 6);
+  // Its first token was drawn there. The second one needs the prompt's last 20 tokens here, too.
+  expect(record!.first_token_ms).toBe(record!.handed_ms!);
+  const second_ms = record!.end_ms - record!.first_token_ms;
+  expect(second_ms).toBeGreaterThan(prefillMs(20));
+  expect(second_ms).toBeLessThan(prefillMs(21) + 60);
+});
+
+test("an answer of one token is drawn where it is made", () => {
+  const [record] = replay(rows([0, 0, 1]), undefined, PAIR).records;
   const { prefillMs } = polynomialTiming;
   const computed_ms = 2 * prefillMs(8192) + prefillMs(40 * BLOCK - 2 * 8192);
   expect(record!.computed_ms).toBeCloseTo(computed_ms, 6);
-  expect(record!.handed_ms).toBeCloseTo(computed_ms + 9, 6);
-  // The worker that answers computes the rest of the prompt: 20 tokens.
   const first_ms = record!.first_token_ms - record!.handed_ms!;
   expect(first_ms).toBeGreaterThan(prefillMs(20));
   expect(first_ms).toBeLessThan(prefillMs(20) + 60);
+  expect(record!.end_ms).toBe(record!.first_token_ms);
 });
 
 test("what is there already does not go over; reuse counts what nobody computed", () => {

@@ -191,7 +191,7 @@ test("synthetic: sessions grow, a sine swings, bursts come at once", () => {
 test("synthetic: a wrong key or value is named", () => {
   expect(() => readSyntheticOptions("requsts=3")).toThrow("unknown key requsts");
   expect(() => readSyntheticOptions("isl=many")).toThrow(
-    'isl must be a number from 0 on, not "many"',
+    'isl must be a number from 0 to 10000000, not "many"',
   );
   expect(() => readSyntheticOptions("rate=0")).toThrow("rate must be above 0");
 });

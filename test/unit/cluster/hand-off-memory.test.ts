@@ -30,7 +30,7 @@ test("keys and values of a token: heads may differ by layer, and their length is
       const array = { type: "u32", count: heads_kv.length, bytes };
       metadata.set("x.attention.head_count_kv", array);
     }
-    return kvBytesPerToken({ metadata: metadata as never });
+    return kvBytesPerToken({ metadata: metadata as never }, 2);
   };
   const llama = { block_count: 32, embedding_length: 4096, "attention.head_count": 32 };
   expect(kv({ ...llama, "attention.head_count_kv": 8 })).toBe(32 * 8 * 2 * 128 * 2);

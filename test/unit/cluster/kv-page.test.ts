@@ -26,7 +26,7 @@ const g1 = { tier: "G1", blocks: 100, used: 10, hits: 10, misses: 10, evicted: 3
 const g2 = { tier: "G2", blocks: 50, used: 20, hits: 7, misses: 2, evicted: 1 } as const;
 
 test("without tiers a worker has its engine's alone, and one that starts is left out", () => {
-  const rows = kvPage([worker("w1"), worker("w0"), worker("w2", { ready: false })], []);
+  const rows = kvPage([worker("w1"), worker("w0"), worker("w2", { ready: false })]);
   expect(rows.workers.map((row) => row.worker)).toEqual(["w0", "w1"]);
   expect(rows.workers[0]).toEqual({
     ...{ worker: "w0", role: "aggregated", tiers: [{ ...g1, bytes: 0 }] },
@@ -36,7 +36,7 @@ test("without tiers a worker has its engine's alone, and one that starts is left
 test("a worker shows the tiers of the space that it has open", () => {
   const kv_tiers = { keeper: "kv", identity: "i", block_bytes: 1_000 };
   const tiersOf = (told: ReturnType<typeof keeper>, own: object = kv_tiers) =>
-    kvPage([worker("w", { kv_tiers: own })], [told]).workers[0]!.tiers;
+    kvPage([worker("w", { kv_tiers: own }), told]).workers[0]!.tiers;
   expect(tiersOf(keeper())).toEqual([
     { ...g1, bytes: 10_000 },
     { ...g2, bytes: 20 * 4096 },

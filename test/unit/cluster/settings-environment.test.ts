@@ -79,10 +79,15 @@ test("settings, other programs' names and our own are quiet", () => {
       if (other === undefined && !read) {
         const moved = Object.values<Flag>(pathFlags).some((flag) => flag.name === name);
         const path = moved || /^inspector-.*-path$/.test(name);
-        const value = name === "cors-origin" ? "https://x" : path ? "/x" : "xxxxxxxx";
+        const forms: Record<string, string> = {
+          "cors-origin": "https://x",
+          "aic-nextn-accept-rates": "0.5",
+        };
+        const value = forms[name] ?? (path ? "/x" : "xxxxxxxx");
         const mockers = Object.values<Flag>(mockerFlags).some((flag) => flag.name === name);
         const engine = mockers ? "mocker" : "llama";
-        const env = { [environmentTwin(name)]: value, TROUPE_ENGINE: engine };
+        const guesses: Record<string, string> = mockers ? { TROUPE_AIC_NEXTN: "1" } : {};
+        const env = { [environmentTwin(name)]: value, TROUPE_ENGINE: engine, ...guesses };
         expect(warnings(env)).toEqual([]);
       }
     }

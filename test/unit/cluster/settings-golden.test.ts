@@ -18,6 +18,7 @@ const DUMPS = [
   "--model-name x --chat-template chatml --api-key abc --cache-dir /tmp/models --worker-taint gpu",
   "--router-queue-policy fcfs --router-policy-class a:0.50 --router-session-affinity-ttl-secs 60",
   "--router-mode random",
+  "--planner sla --ttft-ms 200 --max-workers 6",
   "--nats nats://u:p@h --redis redis://h --role worker --machine-name m",
 ];
 

@@ -1,7 +1,12 @@
 /** A large model on a slow disk gets the time that reading it takes. */
 import { expect, test } from "bun:test";
 import type { CheckedModel } from "../../../actors/model/model.ts";
-import { canaryBudget_ms, readyBudget_ms, weightBytes } from "../../../cluster/start-budget.ts";
+import {
+  canaryBudget_ms,
+  readyBudget_ms,
+  startTimes,
+  weightBytes,
+} from "../../../cluster/start-budget.ts";
 
 const GB = 1e9;
 const minutes = (ms: number) => ms / 60_000;
@@ -24,4 +29,21 @@ test("a model in several files counts all of them", () => {
   expect(weightBytes(file(50 * GB, 9))).toBe(450 * GB);
   expect(weightBytes(file(50 * GB))).toBe(50 * GB);
   expect(weightBytes({ kind: "folder", path: "/f", files: [] } as unknown as CheckedModel)).toBe(0);
+});
+
+test("a worker that is ready says what its start took, once", () => {
+  let now_ms = 0;
+  const heard = startTimes("worker-3", 1.2 * GB, () => now_ms);
+  const at = (ms: number, stage: Parameters<typeof heard>[0]) => {
+    now_ms = ms;
+    return heard(stage);
+  };
+  expect(at(300, "load")).toBeUndefined();
+  expect(at(900, "load")).toBeUndefined();
+  expect(at(1_300, "canary")).toBeUndefined();
+  expect(at(1_420, "register")).toBeUndefined();
+  expect(at(1_500, "ready")).toBe(
+    "worker-3 is ready 1.50 s after its process began: 1.2 GB of weights in 1.00 s, " +
+      "first tokens in 0.12 s",
+  );
 });

@@ -3,6 +3,7 @@ import { askTree } from "../../../cluster/top/feed.ts";
 import { bytes, count, fitted, span } from "../../../cluster/top/format.ts";
 import { frameOf, printed, rowsIn } from "../../../cluster/top/frame.ts";
 import { keysIn } from "../../../cluster/top/keys.ts";
+import { plannerWords } from "../../../cluster/top/planner-words.ts";
 import { applyTree, plain, type Rows, readTotals, withRates } from "../../../cluster/top/row.ts";
 import { firstView, pressed, type View } from "../../../cluster/top/view.ts";
 
@@ -53,6 +54,26 @@ test("a frame of 80 columns", () => {
     "                                                                                ",
     "arrows move and fold  / filter  s sort  r roles  q quit                         ",
   ]);
+});
+
+test("planners stand behind the load: workers that serve, and how many there are to be", () => {
+  const roles = { prefill: { serving: 1, target: 1 }, decode: { serving: 3, target: 5 } };
+  const row = (model: string) => ({ model, points: [{ roles: {} }, { roles }] });
+  const words = plannerWords({ planners: [row("tiny")] });
+  expect(words).toBe("planner prefill 1, decode 3→5");
+  const [, line] = frameOf(view({ planner: words ?? "" }), { columns: 120, lines: 9 }, plainly);
+  expect(line).toContain("wait 0  planner prefill 1, decode 3→5");
+  expect(plannerWords({ planners: [row("a"), row("b")] })).toBe(
+    "planner a: prefill 1, decode 3→5; b: prefill 1, decode 3→5",
+  );
+  for (const none of [
+    undefined,
+    {},
+    { planners: [] },
+    { planners: [{ model: "a", points: [] }] },
+  ]) {
+    expect(plannerWords(none)).toBeUndefined();
+  }
 });
 
 test("every frame is as wide and as high as its screen, whatever the screen", () => {

@@ -1,8 +1,9 @@
 /** Timing: the polynomials, profiles and the files they come in. */
 import { expect, test } from "bun:test";
-import { NpzError, readNpz } from "../../../actors/engine/mocker/npz.ts";
-import { ProfileError, profileOf, readProfile } from "../../../actors/engine/mocker/profile.ts";
+import { profileOf, readProfile } from "../../../actors/engine/mocker/profile.ts";
 import { polynomialTiming, profileTiming } from "../../../actors/engine/mocker/timing.ts";
+import { NpzError, readNpz } from "../../../llm/profile/npz.ts";
+import { ProfileError } from "../../../llm/profile/profile-arrays.ts";
 import { realFiles } from "../../../runtime/real/files.ts";
 
 /**
@@ -185,6 +186,20 @@ test("a profiler's folder of raw sweeps becomes a grid", async () => {
   expect(timing.decodeMs(load(50, 5000))).toBeCloseTo(9, 6);
   expect(timing.decodeMs(load(25, 5000))).toBeCloseTo(10.5, 6);
   expect(timing.decodeMs(load(90, 9000))).toBeCloseTo(11, 6);
+});
+
+test("what a sweep says of drawing the first token is not charged twice", async () => {
+  const files = filesOf({
+    "run/prefill_raw_data.json": {
+      prefill_isl: [100, 1100],
+      prefill_ttft: [10, 60],
+      prefill_draw_ms: [4, 6],
+    },
+    "run/decode_raw_data.json": {
+      ...{ x_kv_usage: [0.1], y_context_length: [100], z_itl: [5], max_kv_tokens: 10_000 },
+    },
+  });
+  expect((await readProfile(files, "run")).prefill_ttft_ms).toEqual([6, 54]);
 });
 
 test.each([

@@ -281,6 +281,7 @@ type Plan = {
     readonly prefilled: number;
   }[];
   readonly clear_at: number;
+  readonly guesses: number;
 };
 
 const plans: fc.Arbitrary<Plan> = fc.record({
@@ -302,6 +303,7 @@ const plans: fc.Arbitrary<Plan> = fc.record({
     { minLength: 1, maxLength: 14 },
   ),
   clear_at: fc.nat(200),
+  guesses: fc.constantFrom(0, 0, 1, 3, 5),
 });
 
 test("any load: blocks add up, budgets hold, all end once, events build the same cache", () => {
@@ -317,6 +319,8 @@ function runPlan(plan: Plan): void {
     preemption_mode: plan.mode,
     enable_prefix_caching: plan.caching,
     worker_type: plan.role,
+    aic_nextn: plan.guesses,
+    aic_nextn_accept_rates: plan.guesses > 0 ? "1,0.8,0.5,1,1" : "",
     kv_bytes_per_token: 64e6,
     kv_transfer_timing_mode: plan.role === "decode" ? "destination_missing" : "full_prompt",
   });
@@ -354,7 +358,13 @@ function runPlan(plan: Plan): void {
     expect(pool.free).toBeGreaterThanOrEqual(0);
     const live = submitted.filter((job) => job !== undefined && job.state !== "ended");
     expect(pool.used).toBe(new Set(live.flatMap((job) => job.blocks)).size);
-    expect(drawn() - before).toBeLessThanOrEqual(Math.min(plan.seqs, plan.budget));
+    const most = Math.min(plan.seqs * (1 + plan.guesses), plan.budget);
+    expect(drawn() - before).toBeLessThanOrEqual(most);
+    // What was guessed wrongly is not computed, and in no block.
+    for (const { registered, computed, length } of live) {
+      expect(4 * registered).toBeLessThanOrEqual(computed);
+      expect(computed).toBeLessThanOrEqual(length);
+    }
     const in_pass = live.filter((job) => job.pass === scheduler.totals.passes - 1);
     const tokens = in_pass.reduce((sum, job) => sum + job.pass_tokens, 0);
     expect(tokens).toBeLessThanOrEqual(plan.budget);

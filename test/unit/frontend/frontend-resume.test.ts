@@ -39,7 +39,8 @@ const generation = (prompts: number, more: Partial<Generation> = {}): Generation
   answers: Array.from({ length: prompts }, (_, i) =>
     answerRequest(`R-${i}`, {
       ...{ model: "toy", choices: 2, max_tokens: 9, stop_strings: ["\n", "é"], include_stop: true },
-      ...{ prompt: Uint32Array.of(i, 5), logprobs: 1, min_tokens: 2, stop_tokens: [3], salt: "s" },
+      ...{ prompt: Uint32Array.of(i, 5), logprobs: 1, min_tokens: 2, stop_tokens: [3] },
+      ...{ salt: "s", owner: "anna" },
     }),
   ),
   shown_each: 2,
@@ -72,6 +73,7 @@ function heldGenerate(
     ...{ sampling: answer.sampling, choices: [], min_tokens: answer.min_tokens },
     ...{ stop_tokens: answer.stop_tokens, ignore_eos: answer.ignore_eos, salt: answer.salt },
     ...{ logprobs: answer.logprobs, deadline_ms: 1, window_tokens: 1, alone: false },
+    owner: answer.owner,
     resumable: { ...answer.resumable!, attempt },
   };
 }
@@ -147,8 +149,7 @@ function lookups(at_once = 8): Allowance {
 }
 
 test("what is no id of ours is asked of nobody, and what nobody has of all only so often", async () => {
-  let asked = 0;
-  let all = 0;
+  let [asked, all] = [0, 0];
   const find: FindAnswer = async (_answer, _hints, _isEnough, mayAskAll) => {
     asked += 1;
     mayAskAll?.();
@@ -159,8 +160,7 @@ test("what is no id of ours is asked of nobody, and what nobody has of all only 
     find,
     lookups: lookups(3),
     ids: countingIds("i"),
-    model: () => model,
-    dialect: () => completions,
+    ...{ model: () => model, dialect: () => completions },
   };
   const resume = (id: string) => codeOf(resumeStream(peers, "", id, null));
   const random = new SeededRandom(3);

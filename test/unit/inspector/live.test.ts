@@ -11,6 +11,7 @@ import { Actor } from "../../../runtime/kernel/actor.ts";
 import type { Message } from "../../../runtime/kernel/message.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import { VirtualClock } from "../../../runtime/simulation/virtual-clock.ts";
+import { until } from "../../support/cluster.ts";
 import { startDoorSystem } from "../../support/inspector/door-system.ts";
 import { openPage } from "../../support/inspector/live-page.ts";
 import { absent, MemoryLog, testSystem } from "../../support/worlds/test-system.ts";
@@ -75,6 +76,11 @@ test("all pages are served by one watch, which ends with the last of them", asyn
   }
   while (watched().pages > 0) await Bun.sleep(5);
   expect(watched().watched).toEqual([]);
+  // And with it what its process measures, long before it would have been forgotten.
+  await until("the watch ends", 5_000, () => {
+    const { watches } = door.system.snapshot("/inspector") as { watches: number };
+    return watches === 0;
+  });
 });
 
 test("a watched actor's messages come with its state before and after", async () => {
@@ -283,6 +289,14 @@ test("watches end 10 s after the last question, and nothing is measured any more
   // An answer that was lost, and one of a process that knows nothing any more, are made good.
   expect((await tree(2)).whole).toBe(true);
   expect((await tree(7)).whole).toBe(true);
+  // Nobody looks any more: it is kept for a page that comes back at once, and then no longer.
+  inspector.tell({ kind: "end_watch", watch: "w" });
+  await clock.advance(900);
+  expect((await tree(2)).whole).toBe(false);
+  inspector.tell({ kind: "end_watch", watch: "another" });
+  inspector.tell({ kind: "end_watch", watch: "w" });
+  await clock.advance(1_100);
+  expect(system.snapshot("/inspector")).toMatchObject({ watches: 0 });
   expect(cell.address.path).toBe("/a");
 });
 

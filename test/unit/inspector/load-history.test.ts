@@ -46,7 +46,7 @@ function world() {
   const options = { deadline_ms: 100 };
   const page = () => system.ask(history, { kind: "get_load_page" } as GetLoadPage, options);
   const point = () => system.ask(history, { kind: "get_load_point" } as GetLoadPoint, options);
-  return { clock, processes, page, point };
+  return { clock, history, processes, page, point };
 }
 
 test("a point each ten seconds, for which each process is asked once", async () => {
@@ -76,6 +76,20 @@ test("while somebody asks there is a point each second, and none any more afterw
   const { asked } = processes[0];
   await clock.advance(100_000);
   expect(processes[0].asked - asked).toBe(10);
+});
+
+test("who says that nobody asks any more is asked for no further point", async () => {
+  const { clock, history, processes, point } = world();
+  for (let i = 0; i < 4; i += 1) {
+    await point();
+    await clock.advance(1_000);
+  }
+  history.tell({ kind: "end_load_watch" });
+  // A look that is due already comes once more.
+  await clock.advance(1_500);
+  const { asked } = processes[0];
+  await clock.advance(4_000);
+  expect(processes[0].asked - asked).toBeLessThanOrEqual(1);
 });
 
 test("the hour ends after an hour", async () => {

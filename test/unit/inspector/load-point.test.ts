@@ -10,13 +10,14 @@ const bounds = [0.1, 0.2, 0.4];
 
 const model = (more: Partial<ModelFigures> = {}): ModelFigures => ({
   ...{ model: "m", requests_total: 0, output_tokens_total: 0, queued: 0 },
+  ...{ started_total: 0, failed_total: 0, oldest_queued_ms: 0 },
   ...more,
 });
 
 const worker = (more: Partial<WorkerFigures> = {}): WorkerFigures => ({
   ...{ worker: "w0", model: "m", role: "aggregated", generated_tokens_total: 0 },
   ...{ prompt_tokens_total: 0, cached_tokens_total: 0, running: 0, waiting: 0 },
-  ...{ kv_used: 0, kv_total: 100 },
+  ...{ kv_used: 0, kv_total: 100, queued_prefill_tokens: 0, prompts_elsewhere: 0 },
   ...more,
 });
 
@@ -25,7 +26,7 @@ const said = (
   models: ModelFigures[],
   workers: WorkerFigures[] = [],
 ): LoadFigures => ({
-  ...{ kind: "load_figures", node, models, workers, up_ms: 1e9 },
+  ...{ kind: "load_figures", node, models, workers, up_ms: 1e9, role: "frontend" },
 });
 
 const look = (more: Partial<Look> = {}): Look => ({
@@ -76,16 +77,16 @@ test("a process that does not answer is left out of the point", () => {
 });
 
 test("percentiles are of the values in this time alone, over all frontends", () => {
-  const slow = { bounds, counts: [0, 0, 1_000, 0] };
+  const slow = { bounds, counts: [0, 0, 1_000, 0], sum: 0 };
   const before = sample(
     0,
     said("a", [model({ first_token_s: slow })]),
-    said("b", [model({ first_token_s: { bounds, counts: [0, 0, 0, 0] } })]),
+    said("b", [model({ first_token_s: { bounds, counts: [0, 0, 0, 0], sum: 0 } })]),
   );
   const now = sample(
     1_000,
-    said("a", [model({ first_token_s: { bounds, counts: [50, 0, 1_000, 0] } })]),
-    said("b", [model({ first_token_s: { bounds, counts: [0, 50, 0, 0] } })]),
+    said("a", [model({ first_token_s: { bounds, counts: [50, 0, 1_000, 0], sum: 0 } })]),
+    said("b", [model({ first_token_s: { bounds, counts: [0, 50, 0, 0], sum: 0 } })]),
   );
   const { total } = pointBetween(before, now, look());
   expect(total.ttft_p50_ms).toBe(100);
@@ -135,7 +136,7 @@ test("quantiles lie evenly in their bucket, and above all bounds at the largest"
 });
 
 test("histograms of other bounds are not mixed", () => {
-  const a = { bounds, counts: [1, 1, 1, 1] };
+  const a = { bounds, counts: [1, 1, 1, 1], sum: 0 };
   expect(sumOf(a, { bounds: [1], counts: [5, 5] })).toEqual(a);
   expect(sumOf(a, a)?.counts).toEqual([2, 2, 2, 2]);
 });
@@ -155,7 +156,14 @@ test("figures are read from a process's metrics by their names", () => {
   const metrics = new Metrics();
   const labels = { model: "m", endpoint: "chat", request_type: "stream", status: "success" };
   metrics.counter("dynamo_frontend_requests_total", "h", { ...labels, error_type: "" }).add(2);
-  metrics.counter("dynamo_frontend_requests_total", "h", { ...labels, error_type: "x" }).add(1);
+  metrics
+    .counter("dynamo_frontend_requests_total", "h", { ...labels, error_type: "internal" })
+    .add(1);
+  metrics.counter("dynamo_frontend_requests_started_total", "h", { model: "m" }).add(5);
+  const input = metrics.histogram("dynamo_frontend_input_sequence_tokens", "h", [16], {
+    model: "m",
+  });
+  for (const value of [10, 20]) input.observe(value);
   metrics.counter("dynamo_frontend_output_tokens_total", "h", { model: "m" }).add(9);
   const name = "dynamo_frontend_time_to_first_token_seconds";
   const first = metrics.histogram(name, "h", bounds, { model: "m" });
@@ -163,17 +171,33 @@ test("figures are read from a process's metrics by their names", () => {
   metrics.gauge("troupe_worker_info", "h", { worker: "w", model: "m", role: "decode" }).set(1);
   metrics.gauge("dynamo_component_total_blocks", "h", { worker: "w" }, () => 64);
   metrics.counter("troupe_worker_generated_tokens_total", "h", { worker: "w" }, () => 5);
-  const { models, workers } = loadFigures({
-    ...{ node: "n", metrics },
-    capabilities: { clock: { now_ms: () => 5 } },
-  });
-  expect(models).toEqual([
+  metrics.counter("troupe_worker_prefill_passes_total", "h", { worker: "w" }, () => 7);
+  for (const source of ["own", "recent"]) {
+    const of = { worker: "w", source };
+    metrics.counter("troupe_worker_accepted_tokens_total", "h", of, () => 2);
+  }
+  const { models, workers } = loadFigures(
     {
-      ...{ model: "m", requests_total: 3, output_tokens_total: 9, queued: 0 },
-      first_token_s: { bounds, counts: [1, 1, 0, 1] },
+      ...{ node: "n", metrics },
+      capabilities: { clock: { now_ms: () => 5 } },
     },
+    "frontend",
+  );
+  expect(models).toEqual([
+    model({
+      ...{ requests_total: 3, started_total: 5, failed_total: 1, output_tokens_total: 9 },
+      first_token_s: { bounds, counts: [1, 1, 0, 1], sum: 0.05 + 0.15 + 9 },
+      input_tokens: { count: 2, sum: 30 },
+    }),
   ]);
+  const passes = {
+    ...{ prefill_passes: 7, prefill_tokens: 0, prefill_tokens_squared: 0 },
+    ...{ decode_passes: 0, decode_share: 0, busy_ms: 0 },
+  };
   expect(workers).toEqual([
-    worker({ worker: "w", role: "decode", kv_total: 64, generated_tokens_total: 5 }),
+    worker({
+      ...{ worker: "w", role: "decode", kv_total: 64, passes },
+      ...{ generated_tokens_total: 5, accepted_tokens_total: 4 },
+    }),
   ]);
 });

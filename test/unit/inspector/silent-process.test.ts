@@ -6,6 +6,7 @@ import {
   requestsTopic,
   requestTopic,
 } from "../../../actors/inspector/door/live/requests-topics.ts";
+import { Written } from "../../../actors/inspector/door/live/topic.ts";
 import { treeTopic } from "../../../actors/inspector/door/live/tree-topic.ts";
 import { ProcessInspector } from "../../../actors/inspector/inspector.ts";
 import type { InspectMessage } from "../../../proto/index.ts";
@@ -26,7 +27,10 @@ class Frozen extends ProcessInspector {
 }
 
 const shown = (id: string, started_ms: number) => ({
-  rows: () => [{ id, started_ms }],
+  list: (after: number) => {
+    const row = { id, started_ms, number: 1, json: JSON.stringify({ id }) };
+    return { kind: "request_list", rows: after < 1 ? [row] : [], first: 1, last: 1 } as const;
+  },
   page: (asked: string) => (asked === id ? { id, text: "so far" } : undefined),
 });
 
@@ -67,7 +71,8 @@ async function look(
   let took_ms = -1;
   const frame = source.next().then((found) => {
     took_ms = clock.now_ms() - began_ms;
-    return found as Record<string, unknown> | undefined;
+    const said = found instanceof Written ? JSON.parse(`{${found.fields}}`) : found;
+    return said as Record<string, unknown> | undefined;
   });
   for (let i = 0; i < 40 && took_ms < 0; i++) await clock.advance(50);
   return { frame: await frame, took_ms };
@@ -93,7 +98,7 @@ test("a tree goes on without those that are slow", async () => {
 test("requests of a process that is silent stay in the list until it is gone", async () => {
   const { clock, door, refs, quick } = await twoProcesses();
   const source = requestsTopic.open(door, "");
-  expect(idsOf((await look(clock, source)).frame, "rows")).toEqual(["s", "q"]);
+  expect(idsOf((await look(clock, source)).frame, "rows")).toEqual(["q", "s"]);
   deaf.now = true;
   const silent = await look(clock, source);
   expect(silent.took_ms).toBeLessThan(500);

@@ -40,7 +40,7 @@ const row = fc.record({
 const tree = fc.uniqueArray(row, { selector: ({ id }) => id }).map((rows) =>
   rows.map(
     (each): LiveNode => ({
-      ...{ path: each.id.slice(1), kind: "actor", role: "r", restarts: 0, mailbox: 0 },
+      ...{ path: each.id.slice(1), kind: "actor", role: "r", pid: 0, restarts: 0, mailbox: 0 },
       ...{ oldest_ms: 0, rate: 0, ms_per_message: 0, more: 0, ...each },
     }),
   ),
@@ -73,7 +73,8 @@ test("rows that change all the time do not keep others from being told", () => {
   const rows = (n: number) =>
     ["a", "b", "c", "d"].map(
       (id): LiveNode => ({
-        ...{ id, path: id, kind: "actor", role: "", state: "running", restarts: 0, mailbox: 0 },
+        ...{ id, path: id, kind: "actor", role: "", pid: 0, state: "running" },
+        ...{ restarts: 0, mailbox: 0 },
         ...{ oldest_ms: 0, rate: 0, ms_per_message: 0, more: 0, children: [], handled: n },
       }),
     );

@@ -1,6 +1,10 @@
 /** Cores of a container are its quota's, whichever control groups say so. */
 import { describe, expect, test } from "bun:test";
-import { coresEnvironment, cpuQuota, usableCores } from "../../../runtime/real/cpu-quota.ts";
+import {
+  coresEnvironment,
+  cpuQuota,
+  usableCores,
+} from "../../../runtime/real/machine/cpu-quota.ts";
 
 const reader = (files: Readonly<Record<string, string>>) => (path: string) => files[path];
 

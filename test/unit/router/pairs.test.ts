@@ -111,13 +111,7 @@ function setUp({ identities = ["a", "a"], policy = { name: "adaptive" } }: SetUp
   const index = new CacheIndex();
   const random = new SeededRandom(1);
   const pool = new PrefillPool({ policy, index, random });
-  const dispatcher = new KvDispatcher({
-    ...{ policy, index, random },
-    handOff: (request, worker, uncached_tokens, now_ms) => {
-      const leg = pool.place(request, worker, uncached_tokens, now_ms);
-      return leg === undefined ? uncached_tokens : request.prompt_tokens - leg.tokens;
-    },
-  });
+  const dispatcher = new KvDispatcher({ policy, index, random, prompts: pool });
   const worker = (name: string, kv_identity: string): RoutedWorker => {
     const slot = index.addWorker("events");
     const { sharer } = sharing("m", kv_identity);

@@ -304,7 +304,7 @@ test.each([
   [["synthetic", "--router-objective", "x"], "--router-objective x: use one of ttft, e2e, goodput"],
   [["synthetic", "--ttft-ms", "0"], "--ttft-ms must be above 0"],
   [["synthetic", "--itl-ms", "fast"], "--itl-ms must be a number"],
-  [["synthetic", "--workers", "0"], "--workers must be a whole number from 1 on"],
+  [["synthetic", "--workers", "0"], "--workers must be a whole number from 1 to 4096"],
   [["synthetic", "--block-size", "100"], "must divide --trace-block-size 512"],
   [["synthetic", "--frobnicate"], "frobnicate"],
 ])("a wrong call is one clear line and exit 2: %p", async (flags, message) => {

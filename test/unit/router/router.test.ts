@@ -168,11 +168,62 @@ test("a wait ends after its time, with the reason", async () => {
     kind: "refused",
     request: "r1",
     code: "no_worker",
-    message: "No worker serves 'm' at the moment. Try again in a few seconds.",
+    message:
+      "No worker serves 'm' at the moment, and none came within 2 s. Try again in a few seconds.",
     retry_after_ms: 0,
   });
   await close();
 });
+
+for (const mode of ["least-loaded", "kv"] as const) {
+  test(`mode ${mode}: a request waits as long as a worker is being started`, async () => {
+    const first_worker_ms: number | undefined = 30_000;
+    const { clock, up, spawnWorker, ask, close } = await setUp({
+      mode,
+      wait_ms: 2_000,
+      first_worker_ms: (model) => (model === "m" ? first_worker_ms : undefined),
+    });
+    const waiting = (request: string, changes = {}) => {
+      const seen: { reply?: Plan | Refused } = {};
+      void ask(request, changes).then((reply) => Object.assign(seen, { reply }));
+      return seen;
+    };
+    const served = waiting("r1");
+    const pinned = waiting("r2", { pin: "z" });
+    const other = waiting("r3", { model: "n" });
+    await clock.advance(2_001);
+    expect([pinned.reply?.kind, other.reply?.kind]).toEqual(["refused", "refused"]);
+    await clock.advance(26_000);
+    expect(served.reply).toBeUndefined();
+    const late = waiting("r4");
+    up(spawnWorker("a"));
+    await clock.advance(300);
+    expect([served.reply?.kind, late.reply?.kind]).toEqual(["plan", "plan"]);
+    await close();
+  });
+
+  test(`mode ${mode}: a start that takes too long, and one that is given up, end the wait`, async () => {
+    let first_worker_ms: number | undefined = 30_000;
+    const { clock, ask, close } = await setUp({
+      ...{ mode, wait_ms: 2_000, first_worker_ms: () => first_worker_ms },
+    });
+    const slow = ask("r1");
+    await clock.advance(30_001);
+    expect(await slow).toMatchObject({
+      code: "no_worker",
+      message: "A worker of 'm' is being started, and did not serve within 30 s. Try again later.",
+    });
+    const given_up = ask("r2");
+    await clock.advance(5_000);
+    first_worker_ms = undefined;
+    await clock.advance(1_001);
+    expect(await given_up).toMatchObject({
+      code: "no_worker",
+      message: expect.stringContaining("none came within 6 s"),
+    });
+    await close();
+  });
+}
 
 test("only so many may wait", async () => {
   const { ask, close } = await setUp({ waiting_max: 1 });

@@ -36,6 +36,7 @@ test("the tree names every supervisor and actor with its state, restarts and tra
   const base = {
     kind: "actor" as const,
     role: "worker",
+    pid: 0,
     state: "running",
     mailbox: 0,
     oldest_ms: 0,
@@ -46,6 +47,7 @@ test("the tree names every supervisor and actor with its state, restarts and tra
       path: "/workers",
       kind: "supervisor",
       role: "workers",
+      pid: 0,
       state: "running",
       restarts: 0,
       mailbox: 0,

@@ -108,6 +108,38 @@ test("the prompt is computed: the router hears it, and the answer goes on", () =
   expect(kinds(pair.token())).toContain("piece");
 });
 
+test("the prefill worker draws the first token as the other one would, which is told of it", () => {
+  const asks = { temperature: 1, seed: new Uint8Array(8).fill(5) };
+  const sampling = { ...answerRequest("r").sampling, ...asks };
+  const pair = new Pair({ sampling, stop_tokens: [9], min_tokens: 3 });
+  const [ask] = pair.effects;
+  if (ask?.kind !== "ask_prefill") throw new Error("no leg");
+  expect(ask.generate).toMatchObject({
+    ...{ sampling: asks, stop_tokens: [9], min_tokens: 3, ignore_eos: false },
+    choices: [{ choice: 0, max_tokens: 1 }],
+  });
+  expect([...tokensOf(ask.generate.prompt)]).toEqual([1, 2, 3]);
+  const part = { choice: 0, first_index: 0, tokens: [98], logprobs: [] };
+  const drawn = { kind: "token_batch", request: "r^", choices: [part], finished: [] } as const;
+  const message = { kind: "first_drawn", request: "r", token: 98 } as const;
+  expect(pair.do(drawn)).toEqual([{ kind: "tell_worker", message }]);
+  expect(kinds(pair.prefillEnds("length"))).toEqual(["leave_prefill", "tell_router"]);
+});
+
+test("no first token is drawn of several choices, forms, log probabilities, or the last one", () => {
+  const others: readonly Partial<AnswerRequest>[] = [
+    ...[{ choices: 2 }, { constraint: "{}" }, { logprobs: 0 }, { max_tokens: 1 }],
+  ];
+  for (const changes of others) {
+    const { effects, state } = new Pair(changes);
+    const [ask] = effects;
+    if (ask?.kind !== "ask_prefill") throw new Error("no leg");
+    expect(state.prefill?.draws).toBeUndefined();
+    expect(ask.generate).toMatchObject({ ignore_eos: true, sampling: { temperature: 0 } });
+    expect([...tokensOf(ask.generate.prompt)]).toEqual([1, 2]);
+  }
+});
+
 test("a lost prefill worker has a successor, whose hand-off the answering leg is told of", () => {
   const pair = new Pair();
   const effects = pair.lose("ended");

@@ -212,13 +212,13 @@ test("a refusal that every worker would repeat is not tried elsewhere", () => {
   expect(effects.at(-1)).toMatchObject({ failure: { code, status: 400, message: "too long" } });
 });
 
-test("a salt goes to the router and to each worker of the answer", () => {
-  const salted = liveAnswer({ salt: "ours" });
+test("a salt goes to the router and to each worker of the answer, its owner to the workers", () => {
+  const salted = liveAnswer({ salt: "ours", owner: "key" });
   advance(salted, tokens(0, "a"));
   const lost = advance(salted, { kind: "worker_lost", attempt: 1, how: "ended", detail: "killed" });
   expect(lost.at(-1)).toMatchObject({ kind: "ask_router", route: { salt: "ours" } });
   const again = advance(salted, { kind: "planned", attempt: 2, leg: legOf("w1") });
-  expect(again).toMatchObject([{ kind: "ask_worker", generate: { salt: "ours" } }]);
+  expect(again).toMatchObject([{ kind: "ask_worker", generate: { salt: "ours", owner: "key" } }]);
 });
 
 test("a form that no worker holds is its field's fault; one that was held is tried elsewhere", () => {
@@ -276,6 +276,19 @@ test("a stop string ends its choice at the worker and waits for what was cached"
     kind: "done",
     usage: { prompt_tokens: 3, completion_tokens: 4 + 2, cached_tokens: 2 },
   });
+});
+
+test("who predicts an answer is told which guesses were right, and nobody else", () => {
+  for (const predicted of [undefined, Uint32Array.of(7, 8)]) {
+    const state = liveAnswer({ choices: 2, ...(predicted === undefined ? {} : { predicted }) });
+    advance(state, tokens(0, "ab"));
+    advance(state, tokens(0, "xy", 1));
+    advance(state, ended(2, { choice: 1, drafts: { right: 3, wrong: 1 } }));
+    const last = advance(state, ended(2, { drafts: { right: 4, wrong: 0 } })).at(-1);
+    const told = predicted === undefined ? {} : { drafts: { right: 7, wrong: 1 } };
+    const usage = { prompt_tokens: 3, completion_tokens: 4, cached_tokens: 1, ...told };
+    expect(last).toEqual({ kind: "done", usage });
+  }
 });
 
 test("an answer whose client has everything is done without its worker's last word", () => {

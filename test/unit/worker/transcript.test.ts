@@ -23,7 +23,7 @@ function logOf(choices: number, window_tokens: number, delivered = 0): Logged {
     max_tokens: 100,
   }));
   const log = newTranscript(starts);
-  return { log, reader: newReadPosition(log, "r", window_tokens, "delivered") };
+  return { log, reader: newReadPosition(log, "r", window_tokens, 0) };
 }
 
 function add(log: Transcript, choice: number, ...tokens: number[]): void {

@@ -77,7 +77,17 @@ async function tiered(options: { keeps?: boolean } = {}) {
     keeper = ref;
   };
   const now = () => keeper;
-  return { ...world, keep, tiers, room, answer, clear, use, now, segments };
+  /** Tokens that the consumer was sent, by their index, and the times of the first. */
+  const sent = (request: string) => {
+    const mine = world.batches().filter((batch) => batch.request === request);
+    const parts = mine.flatMap(({ choices }) => choices);
+    return {
+      times: mine[0]?.times,
+      indices: parts.flatMap(({ first_index, tokens }) => tokens.map((_, i) => first_index + i)),
+      tokens: parts.flatMap(({ tokens }) => tokens),
+    };
+  };
+  return { ...world, keep, tiers, room, answer, clear, use, now, sent, segments };
 }
 
 test("what was computed once comes in again, after the engine has forgotten it", async () => {
@@ -147,5 +157,35 @@ test("a cancelled request gives back what it holds, whenever it is cancelled", a
     expect(world.room()).toMatchObject({ held: 0, staged: 0, unaccounted: 0 });
   }
   expect((await world.answer("b", 1, 40)).cached).toBeGreaterThan(0);
+  await world.close();
+});
+
+test("a token drawn where the prompt was computed is sent, and the answer goes on behind it", async () => {
+  const world = await tiered();
+  await world.answer("alone", 1);
+  const alone = world.sent("alone").tokens;
+  const hand_off = { id: "b^", send: false, from_worker: "p" };
+  const asked = world.ask(world.generate("b", { prompt: prompt(2, 8), hand_off }));
+  await world.clock.advance(1);
+  const elsewhere = () => world.system.metrics.total("troupe_worker_prompts_elsewhere");
+  expect(elsewhere()).toBe(1);
+  world.worker.tell({ kind: "first_drawn", request: "b", token: 7 });
+  await world.clock.advance(1);
+  expect(world.sent("b").tokens).toEqual([]);
+  // No more blocks come.
+  world.worker.tell({ kind: "hand_off_is", request: "b" });
+  await world.clock.advance(3_000);
+  expect((await asked).kind).toBe("accepted");
+  expect(elsewhere()).toBe(0);
+  const { tokens, indices, times } = world.sent("b");
+  expect(tokens[0]).toBe(7);
+  expect(tokens).toHaveLength(alone.length);
+  expect(indices).toEqual(alone.map((_, i) => i));
+  expect(times?.prefill_ms).toBe(0);
+  expect(endsIn(world.consumer.actor.heard.map(({ message }) => message)).at(-1)).toMatchObject({
+    ...{ reason: "length", total_tokens: alone.length, prompt_tokens: 8 * BLOCK + 10 },
+  });
+  // One that comes late is not used.
+  world.worker.tell({ kind: "first_drawn", request: "b", token: 8 });
   await world.close();
 });

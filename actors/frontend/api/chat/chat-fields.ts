@@ -97,6 +97,16 @@ export const messageFields = {
 export const messageShape = objectOf(messageFields);
 export type ChatMessage = z.infer<typeof messageShape>;
 
+const prediction = z.object({
+  type: z.literal("content"),
+  content: z.union([
+    z.string(),
+    z
+      .array(z.object({ type: z.literal("text"), text: z.string() }))
+      .max(requestLimits.content_parts),
+  ]),
+});
+
 export const chatFields = {
   ...samplingFields,
   ...formFields,
@@ -147,6 +157,12 @@ export const chatFields = {
       "`auto` or `required`, which shows the model these alone.",
   ),
   parallel_tool_calls: parallelCallsField,
+  prediction: used(
+    prediction.nullish(),
+    "What most of the answer is likely to be, such as the text that it changes. Workers with " +
+      "`--speculate ngram` compute what comes as it is predicted in fewer steps; the answer is the " +
+      "same. `usage.completion_tokens_details` counts the guesses that were right and wrong.",
+  ),
   functions: refused("Its successor is 'tools'.", emptyList),
   function_call: refused("Its successor is 'tool_choice'.", noneOrAuto),
   audio: refused("Audio is neither read nor made."),
@@ -162,7 +178,6 @@ export const chatFields = {
   best_of: refused("Only text completions choose the best; `n` makes several answers.", just(1)),
   echo: refused("Only text completions repeat their prompt.", just(false)),
   metadata: ignored("Nothing is stored."),
-  prediction: ignored("Only ever a hint to answer faster."),
   prompt_cache_key: ignored("Prefixes are found by their content."),
   prompt_cache_options: ignored("Prefixes are found by their content."),
   prompt_cache_retention: ignored("Prefixes stay as long as there is room."),

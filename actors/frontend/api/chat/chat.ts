@@ -6,6 +6,7 @@ import type { ServedModel, TemplateVariables } from "../../models/served-model.t
 import { chatAnswer } from "../../prompt/chat-answer.ts";
 import type { PrepareContext } from "../../prompt/prepare-context.ts";
 import { scoredAnswer, scoringOf } from "../../prompt/prompt-scoring.ts";
+import { checkText } from "../../prompt/prompt-text.ts";
 import { invalidValue } from "../api-error.ts";
 import type { Generation, GenerationDialect } from "../dialect.ts";
 import { formOf, thinkingLimit } from "../form-fields.ts";
@@ -58,6 +59,7 @@ export function prepareChat(body: ChatBody, model: ServedModel, ctx: PrepareCont
       logprobs: body.logprobs === true ? (body.top_logprobs ?? 0) : -1,
       form: formOf(body),
       thinking_limit: thinkingLimit(body),
+      predicted: predictedText(body),
     },
     model,
     ctx,
@@ -84,6 +86,14 @@ export function prepareChat(body: ChatBody, model: ServedModel, ctx: PrepareCont
     parsing,
     scoring,
   };
+}
+
+function predictedText({ prediction }: ChatBody): string | undefined {
+  if (prediction == null) return undefined;
+  const { content } = prediction;
+  if (typeof content === "string") return checkText(content, "prediction.content");
+  const texts = content.map(({ text }, i) => checkText(text, `prediction.content[${i}].text`));
+  return texts.join("");
 }
 
 /** Variables that the server itself gives to the template. */

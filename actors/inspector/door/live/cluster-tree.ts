@@ -25,9 +25,9 @@ export type PageRow = {
   readonly children: readonly string[];
   /** Children that are not listed. */
   readonly more: number;
-  readonly last_crash?: string;
+  readonly last_crash?: string | undefined;
   /** Of process nodes, and of the root's own top. */
-  readonly resident_bytes?: number;
+  readonly resident_bytes?: number | undefined;
 };
 
 export type PageChange = { readonly nodes: readonly PageRow[]; readonly gone: readonly string[] };
@@ -85,7 +85,7 @@ export class ClusterTree {
       part.rows.set(node.id, row);
       part.changed.add(node.id);
       if (node.kind === "process" || node.path === "/cluster") part.hosts.add(node.id);
-      else part.hosts.delete(node.id);
+      else if (part.hosts.size > 0) part.hosts.delete(node.id);
     }
   }
 
@@ -110,8 +110,10 @@ export class ClusterTree {
     this.#lost.clear();
     for (const part of this.#parts.values()) {
       const shown = hosted.shown.has(part);
-      const ids = shown === part.shown ? part.changed : part.rows.keys();
-      for (const id of new Set([...ids, ...part.changed, ...part.hosts])) {
+      // All of a process that has come or gone.
+      const ids =
+        shown === part.shown ? part.changed : new Set([...part.rows.keys(), ...part.changed]);
+      for (const id of ids) {
         const row = shown ? part.rows.get(id) : undefined;
         if (row === undefined) {
           if (this.#told.has(id)) gone.add(id);
@@ -119,17 +121,27 @@ export class ClusterTree {
         }
         const now = pageRow(part, row, hosted.inside.get(id));
         gone.delete(id);
-        if (part.hosts.has(id) && !part.changed.has(id) && isSame(this.#told.get(id), now)) {
-          continue;
-        }
         this.#told.set(id, now);
         nodes.push(now);
       }
+      if (shown) this.#changedHosts(part, hosted.inside, nodes);
       part.shown = shown;
       part.changed.clear();
     }
     for (const id of gone) this.#told.delete(id);
     return { nodes, gone: [...gone] };
+  }
+
+  /** Rows that did not change themselves, and have another process in them. */
+  #changedHosts(part: Part, inside: ReadonlyMap<string, Part>, nodes: PageRow[]): void {
+    for (const id of part.hosts) {
+      const row = part.rows.get(id);
+      if (row === undefined || part.changed.has(id)) continue;
+      const now = pageRow(part, row, inside.get(id));
+      if (isSame(this.#told.get(id), now)) continue;
+      this.#told.set(id, now);
+      nodes.push(now);
+    }
   }
 
   /** Which process hangs in which row; roots are shown, and what hangs in them. */
@@ -171,28 +183,30 @@ export function pageRow(
   const { id, path, kind, role, state, restarts, mailbox, oldest_ms, handled, last_crash } = node;
   const tops = inside?.tops ?? [];
   const resident = inside ?? (path === "/cluster" ? part : undefined);
+  // Without spreads, which take longer than all the rest of a look; JSON has no undefined fields.
   return {
-    ...{
-      id,
-      node: part.node,
-      path,
-      kind,
-      role,
-      pid: kind === "process" ? node.pid : part.pid || node.pid,
-    },
-    ...{ state, restarts, mailbox, oldest_ms, handled },
-    ...{ rate: short(row.rate), ms_per_message: short(row.ms_per_message) },
-    ...{
-      children: tops.length === 0 ? node.children : [...node.children, ...tops],
-      more: row.more,
-    },
-    ...(last_crash === undefined ? {} : { last_crash }),
-    ...(resident === undefined ? {} : { resident_bytes: inMegabytes(resident.resident_bytes) }),
+    id,
+    node: part.node,
+    path,
+    kind,
+    role,
+    pid: kind === "process" ? node.pid : part.pid || node.pid,
+    state,
+    restarts,
+    mailbox,
+    oldest_ms,
+    handled,
+    rate: short(row.rate),
+    ms_per_message: short(row.ms_per_message),
+    children: tops.length === 0 ? node.children : [...node.children, ...tops],
+    more: row.more,
+    last_crash,
+    resident_bytes: resident && inMegabytes(resident.resident_bytes),
   };
 }
 
 /** A float of the wire has digits that nobody meant. */
-const short = (value: number): number => Number(value.toPrecision(3));
+const short = (value: number): number => (value === 0 ? 0 : Number(value.toPrecision(3)));
 /** Else it would change at each look. */
 const inMegabytes = (bytes: number): number => Math.round(bytes / MEGABYTE) * MEGABYTE;
 

@@ -6,7 +6,8 @@ import type { Topic } from "./topic.ts";
 
 export const kvTopic: Topic = {
   name: "kv",
-  every_ms: 1_000,
+  // Caches fill slowly, and each worker says all of itself for it.
+  every_ms: 2_000,
   open: (door) => {
     const { clock } = door.system.capabilities;
     let before: { readonly page: KvPage; readonly at_ms: number } | undefined;

@@ -12,7 +12,7 @@ import type {
 import { errorText } from "../../../../runtime/error-text.ts";
 import type { Door } from "../door.ts";
 import { type Pace, Paced } from "./paced.ts";
-import type { Topic, TopicName, TopicSource } from "./topic.ts";
+import { type Topic, type TopicName, type TopicSource, Written } from "./topic.ts";
 import { readWish, type Wish } from "./wish.ts";
 
 /**
@@ -210,6 +210,8 @@ class Feed {
   }
 
   #written(frame: object): string {
-    return JSON.stringify({ topic: this.#topic.name, ...frame });
+    const { name } = this.#topic;
+    if (frame instanceof Written) return `{"topic":"${name}",${frame.fields}}`;
+    return JSON.stringify({ topic: name, ...frame });
   }
 }

@@ -22,6 +22,7 @@ export const loadTopic: Topic = {
         return last;
       },
       whole: () => last,
+      close: () => void loadHistoryOf(system, options.load_path)?.tell({ kind: "end_load_watch" }),
     };
   },
 };

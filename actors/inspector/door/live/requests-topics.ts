@@ -1,9 +1,9 @@
 /** Requests as they go on: all of them, and one with its text as it comes. */
-import type { InspectMessage } from "../../../../proto/index.ts";
+import type { InspectMessage, RequestList, RequestRow } from "../../../../proto/index.ts";
 import { formatAddress, type Ref } from "../../../../runtime/kernel/ref.ts";
-import { newestFirst, type RequestRow, requestPageOf, requestRowsOf } from "../../requests-page.ts";
+import { requestListOf, requestPageOf } from "../../requests-page.ts";
 import type { Door } from "../door.ts";
-import type { Topic, TopicSource } from "./topic.ts";
+import { type Topic, type TopicSource, Written } from "./topic.ts";
 import { within } from "./within.ts";
 
 const EVERY_MS = 1_000;
@@ -22,43 +22,45 @@ export const requestTopic: Topic = {
   open: (door, id) => new RequestSource(door, id),
 };
 
+/** What one process has said: its rows by id, and the number of the last one that ended. */
+type Said = { last: number; readonly rows: Map<string, RequestRow> };
+
 class RequestsSource implements TopicSource {
   readonly #door: Door;
-  /** What each process said last, by its inspector's address: silent ones keep their rows. */
-  readonly #said = new Map<string, readonly RequestRow[]>();
+  /** By the address of its inspector: silent ones keep their rows. */
+  readonly #said = new Map<string, Said>();
   /** Addresses of those that have been asked and have not answered yet. */
   readonly #asked = new Set<string>();
-  /** As they were told last, and how that was written. */
-  #told = new Map<string, { readonly row: RequestRow; readonly text: string }>();
-  #has_told = false;
+  /** What came since the frame before, by id. */
+  readonly #news = new Map<string, RequestRow>();
+  /** Ids of the rows that pages know; undefined: they know nothing yet. */
+  #told: ReadonlySet<string> | undefined;
 
   constructor(door: Door) {
     this.#door = door;
   }
 
   async next(): Promise<object | undefined> {
-    const before = this.#told;
-    const now = new Map<string, { readonly row: RequestRow; readonly text: string }>();
-    for (const row of await this.#rows()) {
-      now.set(row.id, { row, text: JSON.stringify(row) });
-    }
-    const rows = [...now.values()].filter(({ row, text }) => before.get(row.id)?.text !== text);
-    const gone = [...before.keys()].filter((id) => !now.has(id));
-    const isFirst = !this.#has_told;
+    await this.#look();
+    const now = new Set<string>();
+    for (const { rows } of this.#said.values()) for (const id of rows.keys()) now.add(id);
+    const rows = [...this.#news.values()].filter(({ id }) => now.has(id));
+    const gone = [...(this.#told ?? [])].filter((id) => !now.has(id));
+    const isFirst = this.#told === undefined;
+    this.#news.clear();
     this.#told = now;
-    this.#has_told = true;
-    if (!isFirst && rows.length === 0 && gone.length === 0) return undefined;
-    return { rows: rows.map(({ row }) => row), gone };
+    return isFirst || rows.length > 0 || gone.length > 0 ? frameOf(rows, gone) : undefined;
   }
 
   whole(): object | undefined {
-    if (!this.#has_told) return undefined;
-    return { rows: [...this.#told.values()].map(({ row }) => row), gone: [] };
+    if (this.#told === undefined) return undefined;
+    const rows = [...this.#said.values()].flatMap((each) => [...each.rows.values()]);
+    return frameOf(rows, []);
   }
 
-  async #rows(): Promise<RequestRow[]> {
+  async #look(): Promise<void> {
     const { options, system } = this.#door;
-    const rested = options.processes().filter((ref) => !this.#asked.has(keyOf(ref)));
+    const rested = options.processes().filter((ref) => this.#mayAsk(keyOf(ref)));
     await within(
       system.capabilities.clock,
       LOOK_MS,
@@ -66,20 +68,43 @@ class RequestsSource implements TopicSource {
     );
     const there = new Set(options.processes().map(keyOf));
     for (const key of this.#said.keys()) if (!there.has(key)) this.#said.delete(key);
-    return newestFirst([...this.#said.values()]);
+  }
+
+  /** Not who has not answered yet, nor who is known to take no requests. */
+  #mayAsk(key: string): boolean {
+    return !this.#asked.has(key) && this.#said.get(key)?.last !== 0;
   }
 
   async #ask(ref: Ref<InspectMessage>): Promise<void> {
     const key = keyOf(ref);
     this.#asked.add(key);
     try {
-      this.#said.set(key, await requestRowsOf(this.#door, ref));
+      const { last = 0 } = this.#said.get(key) ?? {};
+      this.#take(key, await requestListOf(this.#door, ref, last));
     } catch {
       // It ends, or is too busy: its rows stay what they were.
     } finally {
       this.#asked.delete(key);
     }
   }
+
+  #take(key: string, { rows, first, last }: RequestList): void {
+    const said = this.#said.get(key) ?? { last, rows: new Map<string, RequestRow>() };
+    this.#said.set(key, said);
+    said.last = last;
+    // Live ones, which have no number, are said anew each time.
+    for (const [id, { number }] of said.rows) if (number < first) said.rows.delete(id);
+    for (const row of rows) {
+      said.rows.set(row.id, row);
+      this.#news.set(row.id, row);
+    }
+  }
+}
+
+/** Rows are put together as their frontends wrote them. */
+function frameOf(rows: readonly RequestRow[], gone: readonly string[]): Written {
+  const texts = rows.map(({ json }) => json).join();
+  return new Written(`"rows":[${texts}],"gone":${JSON.stringify(gone)}`);
 }
 
 const keyOf = (ref: Ref<InspectMessage>): string => formatAddress(ref.address);

@@ -4,8 +4,26 @@
  */
 import type { Door } from "../door.ts";
 
-export const topicNames = ["tree", "actor", "requests", "request", "load", "kv", "acts"] as const;
+export const topicNames = [
+  "tree",
+  "actor",
+  "requests",
+  "request",
+  "load",
+  "kv",
+  "acts",
+  "planner",
+] as const;
 export type TopicName = (typeof topicNames)[number];
+
+/** A frame that is JSON already: its fields without their braces. */
+export class Written {
+  readonly fields: string;
+
+  constructor(fields: string) {
+    this.fields = fields;
+  }
+}
 
 export type Topic = {
   readonly name: TopicName;

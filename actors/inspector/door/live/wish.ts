@@ -9,7 +9,7 @@ const keyed = ["actor", "request"] as const;
 const KEY_CHARS_MAX = 1_024;
 
 const FORM =
-  'say {"watch": ["tree","requests","load","kv","acts"], "actor": ID or null, "request": ID or null}';
+  'say {"watch": ["tree","requests","load","kv","acts","planner"], "actor": ID or null, "request": ID or null}';
 
 /** `{"watch":[…],"actor":ID|null,"request":ID|null}`; topics that are unknown here are left out. */
 export function readWish(text: string): Wish | { readonly wrong: string } {

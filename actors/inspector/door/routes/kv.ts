@@ -14,11 +14,10 @@ export const kvRoutes: readonly Route[] = [
   { path: "/api/kv/prefixes", on: { GET: async (_call, door) => json(await prefixesOf(door)) } },
 ];
 
-/** Of all workers and of all keepers of blocks. */
-export async function kvOf(door: Door): Promise<KvPage> {
-  const said = (roles: readonly string[]) =>
-    askDetails(door.system, door.options.processes(), roles, "snapshot");
-  return kvPage(...(await Promise.all([said(workerActors), said(["kv"])])));
+/** Of all workers and of all keepers of blocks, with one question to each process. */
+export async function kvOf({ system, options }: Door): Promise<KvPage> {
+  const roles = [...workerActors, "kv"];
+  return kvPage(await askDetails(system, options.processes(), roles, "snapshot"));
 }
 
 async function map({ url }: Call, door: Door): Promise<Response> {

@@ -29,9 +29,10 @@ export async function poll(topic: Topic, wants: Wants): Promise<Frame | undefine
       const { points } = await getJson<{ points: readonly object[] }>("/api/load");
       return { topic, point: points.at(-1) } as Frame;
     }
+    // They are wholes, as their routes write them.
     case "kv":
-      return { topic, ...(await getJson<object>("/api/kv")) };
     case "acts":
-      return { topic, ...(await getJson<object>("/api/acts")) } as Frame;
+    case "planner":
+      return { topic, ...(await getJson<object>(`/api/${topic}`)) } as Frame;
   }
 }

@@ -90,7 +90,7 @@ export type ActorPage = {
   readonly entries?: readonly Entry[];
 };
 
-export type Topic = "tree" | "actor" | "requests" | "request" | "load" | "kv" | "acts";
+export type Topic = "tree" | "actor" | "requests" | "request" | "load" | "kv" | "acts" | "planner";
 
 export type TreeFrame = {
   readonly topic: "tree";

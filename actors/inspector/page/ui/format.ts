@@ -69,6 +69,8 @@ export function clockTime(at_ms: number): string {
   return `${time}.${String(at.getMilliseconds()).padStart(3, "0")}`;
 }
 
+export const timeOfDay = (at_ms: number): string => clockTime(at_ms).slice(0, 8);
+
 export function percent(share: number | undefined): string {
   return share === undefined ? NONE : `${short(share * 100)}${SPACE}%`;
 }

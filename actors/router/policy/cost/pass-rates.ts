@@ -19,6 +19,8 @@
  * enough, and again when it has been idle for long.
  */
 
+import { costsOfFeatures } from "../../../../llm/profile/pass-costs.ts";
+
 /** Sums since the worker's last report, or since its start. */
 export type PassSums = {
   readonly prefill_passes: number;
@@ -49,6 +51,8 @@ export function promptWorkMs(rates: PassRates, sums: PassSums): number {
 }
 
 const FEATURES = 5;
+/** Of features scaled to one. */
+const RIDGE = 1e-6;
 /** Weight that remains of an observation after 1,000 more: 13 %. */
 const FORGET = 0.998;
 /** Reports before the first estimate: fewer would fit noise. */
@@ -123,21 +127,13 @@ export class RateEstimator {
       for (let i = 0; i < products.length; i++) products[i]! += share * prior.#products[i]!;
       for (let i = 0; i < FEATURES; i++) targets[i]! += share * prior.#targets[i]!;
     }
-    const used = [0, 1, 2, 3, 4].filter((i) => products[FEATURES * i + i]! > 0);
-    for (;;) {
-      const solved = solveNormal(products, targets, used);
-      const worst = indexOfLeast(solved);
-      if (worst < 0 || solved[worst]! >= 0) {
-        this.#estimate = named(used, solved);
-        return;
-      }
-      used.splice(worst, 1);
-    }
+    const rates = costsOfFeatures({ products, targets }, RIDGE);
+    this.#estimate = rates && named(rates);
   }
 }
 
-function named(used: readonly number[], solved: readonly number[]): PassRates | undefined {
-  const rate = (feature: number) => solved[used.indexOf(feature)] ?? 0;
+function named(rates: readonly number[]): PassRates | undefined {
+  const rate = (feature: number) => rates[feature] ?? 0;
   const token_ms = rate(1);
   // Without the price of a token no costs can be compared.
   if (!(token_ms > 0)) return undefined;
@@ -148,39 +144,4 @@ function named(used: readonly number[], solved: readonly number[]): PassRates | 
     decode_pass_ms: rate(3),
     decode_full_ms: rate(4),
   };
-}
-
-function indexOfLeast(values: readonly number[]): number {
-  let least = values.length > 0 ? 0 : -1;
-  for (let i = 1; i < values.length; i++) if (values[i]! < values[least]!) least = i;
-  return least;
-}
-
-/** Gaussian elimination on the chosen features, scaled to unit diagonal, with a little ridge. */
-function solveNormal(
-  products: Float64Array,
-  targets: Float64Array,
-  used: readonly number[],
-): number[] {
-  const n = used.length;
-  const scales = used.map((i) => Math.sqrt(products[FEATURES * i + i]!));
-  const rows = used.map((i, r) => {
-    const row = used.map((j, c) => products[FEATURES * i + j]! / (scales[r]! * scales[c]!));
-    row[r]! += 1e-6;
-    row.push(targets[i]! / scales[r]!);
-    return row;
-  });
-  for (let pivot = 0; pivot < n; pivot++) {
-    for (let r = pivot + 1; r < n; r++) {
-      const factor = rows[r]![pivot]! / rows[pivot]![pivot]!;
-      for (let c = pivot; c <= n; c++) rows[r]![c]! -= factor * rows[pivot]![c]!;
-    }
-  }
-  const solved = new Array<number>(n).fill(0);
-  for (let r = n - 1; r >= 0; r--) {
-    let rest = rows[r]![n]!;
-    for (let c = r + 1; c < n; c++) rest -= rows[r]![c]! * solved[c]!;
-    solved[r] = rest / rows[r]![r]!;
-  }
-  return solved.map((value, r) => value / scales[r]!);
 }

@@ -1,12 +1,14 @@
 /**
  * The prefill workers of a dispatcher: which of them computes a prompt whose answer another worker
  * makes. They have a dispatcher of their own, whose cost knows no decoding and in which nothing
- * waits. It has no clock: a call that needs the time gets it as an argument.
+ * waits: a request waits for them in the queue of the workers that answer. It has no clock: a call
+ * that needs the time gets it as an argument.
  */
 import type { RouteChoice } from "../../../../proto/index.ts";
 import type { Random } from "../../../../runtime/capabilities.ts";
 import type { CacheIndex } from "../../index/cache-index.ts";
-import type { PassSums } from "../cost/pass-rates.ts";
+import type { PassRates, PassSums } from "../cost/pass-rates.ts";
+import type { PromptPool, PromptWait } from "../decisions.ts";
 import { KvDispatcher } from "../dispatcher.ts";
 import type { KvPolicyOptions } from "../kv-policies.ts";
 import type { PlaceRequest } from "../place-request.ts";
@@ -17,12 +19,14 @@ import {
   requestsThere,
 } from "../worker-state.ts";
 import {
+  type AnswerSide,
   type ConditionalOptions,
   conditionalDefaults,
   handedTokens,
   isLocal,
   waitsTooLong,
 } from "./conditional.ts";
+import type { Look } from "./prompt-gate.ts";
 import { canShare, sharersWith } from "./sharing.ts";
 
 export type PrefillPoolOptions = {
@@ -45,6 +49,18 @@ export type PrefillPlacement = {
   done_ms: number | undefined;
 };
 
+/** A prompt that is to be computed elsewhere. */
+type Prompt = {
+  /** As the prefill workers are asked for it. */
+  readonly asked: PlaceRequest;
+  readonly tokens: number;
+  readonly side: AnswerSide;
+  readonly answers: RoutedWorker;
+  /** The client named its prefill worker. */
+  readonly is_named: boolean;
+  readonly pool_rates: PassRates | undefined;
+};
+
 const HAND_OVER_FIRST_MS = 10;
 const HAND_OVER_MOST_MS = 1_000;
 /**
@@ -54,7 +70,7 @@ const HAND_OVER_MOST_MS = 1_000;
 const STEP_DOWN = 0.1;
 const STEP_UP = 0.01;
 
-export class PrefillPool {
+export class PrefillPool implements PromptPool {
   readonly dispatcher: KvDispatcher;
   readonly #options: ConditionalOptions;
   readonly #workers = new Map<string, RoutedWorker>();
@@ -106,9 +122,38 @@ export class PrefillPool {
     return false;
   }
 
+  anyRoom(now_ms: number): boolean {
+    return this.dispatcher.anyRoom(now_ms);
+  }
+
+  isFullFor(
+    request: PlaceRequest,
+    answers: RoutedWorker,
+    uncached_tokens: number,
+    now_ms: number,
+    wait: PromptWait,
+  ): boolean {
+    const prompt = this.#promptFor(request, answers, uncached_tokens);
+    if (prompt === undefined) return false;
+    if (!this.dispatcher.wouldWait(prompt.asked, wait.since_ms, now_ms)) return false;
+    const at = this.dispatcher.look(prompt.asked, now_ms);
+    return at !== undefined && !this.#isTooLate(prompt, at, wait.tokens_before, now_ms);
+  }
+
+  hand(
+    request: PlaceRequest,
+    answers: RoutedWorker,
+    uncached_tokens: number,
+    now_ms: number,
+    wait: PromptWait,
+  ): number {
+    const leg = this.place(request, answers, uncached_tokens, now_ms, wait);
+    return leg === undefined ? uncached_tokens : request.prompt_tokens - leg.tokens;
+  }
+
   /**
-   * Places the prompt, and counts it at its worker until `ended`. Undefined: the worker that answers
-   * computes it by itself.
+   * Places the prompt at once, and counts it at its worker until `ended`. Undefined: the worker that
+   * answers computes it by itself.
    * @param answers the worker that makes the answer
    * @param uncached_tokens of the prompt there
    */
@@ -117,8 +162,35 @@ export class PrefillPool {
     answers: RoutedWorker,
     uncached_tokens: number,
     now_ms: number,
+    wait?: PromptWait,
   ): PrefillPlacement | undefined {
     this.ended(request.request, now_ms);
+    const prompt = this.#promptFor(request, answers, uncached_tokens);
+    if (prompt === undefined) return undefined;
+    const { asked, tokens } = prompt;
+    // Others that wait come first only where this one would have to wait.
+    const waits = wait !== undefined && this.dispatcher.wouldWait(asked, wait.since_ms, now_ms);
+    const at = this.dispatcher.look(asked, now_ms);
+    const tokens_before = waits ? wait.tokens_before : 0;
+    if (at === undefined || this.#isTooLate(prompt, at, tokens_before, now_ms)) return undefined;
+    const placed = this.dispatcher.placeNow(asked, now_ms);
+    if (placed.kind !== "placed") return undefined;
+    const { worker } = placed;
+    const placement: PrefillPlacement = {
+      ...{ request: asked, worker, tokens, uncached_tokens: placed.uncached_tokens },
+      choice: placed.choice && { ...placed.choice, prefill: true },
+      done_ms: undefined,
+    };
+    this.#placed.set(request.request, placement);
+    return placement;
+  }
+
+  /** What is asked of a prefill worker; undefined: the worker that answers computes all of it. */
+  #promptFor(
+    request: PlaceRequest,
+    answers: RoutedWorker,
+    uncached_tokens: number,
+  ): Prompt | undefined {
     const { prompt_tokens, hashes, whole, prefill_pin } = request;
     const { block_size } = answers;
     const blocks = Math.min(
@@ -128,40 +200,34 @@ export class PrefillPool {
     const tokens = blocks * block_size;
     const saved_tokens = tokens - (prompt_tokens - uncached_tokens);
     if (this.#workers.size === 0 || whole === true || saved_tokens < block_size) return undefined;
-    const isNamed = prefill_pin !== undefined;
+    const is_named = prefill_pin !== undefined;
     const { rates: pool_rates } = this.dispatcher.learned();
     const rates = answers.rates ?? pool_rates;
     const requests = requestsThere(answers);
     const hand_over_ms = this.#hand_over_ms;
     const side = { prompt_tokens, uncached_tokens, rates, hand_over_ms, requests };
-    if (!isNamed && isLocal(this.#options, side)) return undefined;
+    if (!is_named && isLocal(this.#options, side)) return undefined;
     const wanted = this.#wanted(request, answers);
     if (wanted === undefined) return undefined;
     const asked = promptOf(request, tokens, hashes.subarray(0, 2 * blocks), wanted);
-    if (this.dispatcher.offer(asked, now_ms) !== undefined) return undefined;
-    const placed = this.dispatcher.next(now_ms);
-    if (placed?.kind !== "placed") {
-      this.dispatcher.cancel(request.request);
-      return undefined;
-    }
-    const { worker } = placed;
+    return { asked, tokens, side, answers, is_named, pool_rates };
+  }
+
+  /** True: at that prefill worker it would be done later than where the answer is. */
+  #isTooLate(
+    { side, answers, is_named, pool_rates }: Prompt,
+    { worker, uncached_tokens }: Look,
+    tokens_before: number,
+    now_ms: number,
+  ): boolean {
+    if (is_named) return false;
     const prefill = {
-      uncached_tokens: placed.uncached_tokens,
-      backlog_tokens: backlogTokens(worker, now_ms) - placed.uncached_tokens,
+      uncached_tokens,
+      backlog_tokens: backlogTokens(worker, now_ms) + tokens_before / this.#workers.size,
       rates: worker.rates ?? pool_rates,
     };
     const backlog_tokens = backlogTokens(answers, now_ms);
-    if (!isNamed && waitsTooLong(this.#options, { ...side, backlog_tokens, prefill })) {
-      this.dispatcher.ended(request.request, now_ms);
-      return undefined;
-    }
-    const placement: PrefillPlacement = {
-      ...{ request: asked, worker, tokens, uncached_tokens: placed.uncached_tokens },
-      choice: placed.choice && { ...placed.choice, prefill: true },
-      done_ms: undefined,
-    };
-    this.#placed.set(request.request, placement);
-    return placement;
+    return waitsTooLong(this.#options, { ...side, backlog_tokens, prefill });
   }
 
   /** The placement of a request whose prompt is not over here. */
@@ -231,7 +297,7 @@ function promptOf(
   };
 }
 
-/** The same policy without what answers cost, and without a queue. */
+/** The same policy without what answers cost. */
 function prefillPolicy(policy: KvPolicyOptions): KvPolicyOptions {
   const { affinity: _affinity, queue: _queue, ...rest } = policy;
   return {
@@ -241,7 +307,5 @@ function prefillPolicy(policy: KvPolicyOptions): KvPolicyOptions {
       ...{ stall_weight: 0, decode_weight: 0, others_weight: 0, overfull_weight: 0 },
     },
     dynamo: { ...policy.dynamo, decode_active_request_weight: 0 },
-    queue_threshold: Number.POSITIVE_INFINITY,
-    hold_passes: Number.POSITIVE_INFINITY,
   };
 }

@@ -10,6 +10,7 @@ import { kvRows } from "./kv-rows.ts";
 import { machineRows } from "./machine-rows.ts";
 import { pairRows } from "./pair-rows.ts";
 import { planeRows } from "./plane-rows.ts";
+import { plannerRows } from "./planner-rows.ts";
 import { rootRows } from "./root-rows.ts";
 import { routerRows } from "./router-rows.ts";
 import { stormRows } from "./storm-rows.ts";
@@ -18,6 +19,7 @@ import { workerRows } from "./worker-rows.ts";
 export const rows: readonly Row[] = [
   ...workerRows,
   ...fleetRows,
+  ...plannerRows,
   ...frontendRows,
   ...apiRows,
   ...actorRows,

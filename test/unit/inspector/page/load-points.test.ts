@@ -4,14 +4,16 @@ import {
   joined,
   LINES_LIMIT,
   type LoadPoint,
-  loneValues,
   metrics,
   seriesOf,
-  shownSince,
-  summaryOf,
   wholeHour,
   withPoint,
 } from "../../../../actors/inspector/page/views/load/load-points.ts";
+import {
+  loneValues,
+  shownSince,
+  summaryOf,
+} from "../../../../actors/inspector/page/views/shared/chart/series.ts";
 
 const point = (at_ms: number, more: Partial<LoadPoint> = {}): LoadPoint => ({
   ...{ at_ms, total: {}, workers: {}, models: {} },

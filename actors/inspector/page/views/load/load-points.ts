@@ -1,5 +1,7 @@
 /** The last hour of a cluster's load: points of `/api/load`, live ones behind them; pure. */
+
 import type { LoadSums as Said, WorkerLoadPoint } from "../../../load/load-point.ts";
+import { numberIn, type Series, type Unit } from "../shared/chart/series.ts";
 
 /** A figure that is missing leaves a gap in its chart. */
 export type LoadSums = Partial<Said>;
@@ -48,13 +50,6 @@ export function joined(
   return live.reduce(withPoint, hour);
 }
 
-/** Those of the last `span_ms` before the newest one. */
-export function shownSince(points: readonly LoadPoint[], span_ms: number): readonly LoadPoint[] {
-  const from_ms = (points.at(-1)?.at_ms ?? 0) - span_ms;
-  const first = points.findIndex(({ at_ms }) => at_ms >= from_ms);
-  return first <= 0 ? points : points.slice(first);
-}
-
 export type MetricName =
   | "tokens_per_s"
   | "requests_per_s"
@@ -62,8 +57,6 @@ export type MetricName =
   | "itl"
   | "queue"
   | "cached_share";
-
-export type Unit = "per_s" | "ms" | "count" | "share";
 
 export type Metric = {
   readonly name: MetricName;
@@ -115,23 +108,6 @@ export type By = "total" | "workers" | "models";
 /** More lines than this nobody can tell apart; the busiest stay. */
 export const LINES_LIMIT = 6;
 
-export type Line = {
-  readonly label: string;
-  /** Its line has this colour of the theme. */
-  readonly color: number;
-  /** Drawn dashed: the worse percentile, or what waits. */
-  readonly second: boolean;
-  readonly values: readonly (number | null)[];
-};
-
-export type Series = {
-  /** Seconds, as the chart wants them. */
-  readonly times: readonly number[];
-  readonly lines: readonly Line[];
-  /** How many workers or models have no line. */
-  readonly left_out: number;
-};
-
 export function seriesOf(points: readonly LoadPoint[], metric: Metric, by: By): Series {
   const times = points.map(({ at_ms }) => at_ms / 1_000);
   if (by === "total") {
@@ -157,44 +133,9 @@ export function seriesOf(points: readonly LoadPoint[], metric: Metric, by: By): 
   return { times, lines, left_out: names.length - busiest.length };
 }
 
-function numberIn(from: object | undefined, field: string): number | null {
-  const value = (from as Readonly<Record<string, unknown>> | undefined)?.[field];
-  return typeof value === "number" && Number.isFinite(value) ? value : null;
-}
-
 function busyness(points: readonly LoadPoint[], by: "workers" | "models", name: string): number {
   return points.reduce((sum, point) => {
     const { tokens_per_s = 0, running = 0 } = point[by][name] ?? {};
     return sum + tokens_per_s + running;
   }, 0);
-}
-
-/** Values that no line leads to or from: they are shown as points. */
-export function loneValues(values: readonly (number | null | undefined)[]): number[] {
-  const isKnown = (at: number) => typeof values[at] === "number";
-  return [...values.keys()].filter((at) => isKnown(at) && !isKnown(at - 1) && !isKnown(at + 1));
-}
-
-export type Summary = {
-  readonly label: string;
-  readonly now: number | null;
-  readonly least: number | null;
-  readonly most: number | null;
-  readonly mean: number | null;
-};
-
-/** A line in numbers, for a table beside the chart. */
-export function summaryOf({ label, values }: Line): Summary {
-  const known = values.filter((value) => value !== null);
-  const now = values.at(-1) ?? null;
-  if (known.length === 0) return { label, now, least: null, most: null, mean: null };
-  let least = Number.POSITIVE_INFINITY;
-  let most = Number.NEGATIVE_INFINITY;
-  let sum = 0;
-  for (const value of known) {
-    least = Math.min(least, value);
-    most = Math.max(most, value);
-    sum += value;
-  }
-  return { label, now, least, most, mean: sum / known.length };
 }

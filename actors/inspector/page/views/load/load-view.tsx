@@ -1,28 +1,13 @@
 /** The cluster's load: the last hour as charts, by worker and by model, and in figures. */
 import { useMemo, useState } from "preact/hooks";
-import { Button } from "../../ui/button.tsx";
+import { Choices } from "../../ui/choices.tsx";
 import { count, duration, percent, rate } from "../../ui/format.ts";
-import { Empty, Panel, Stat, Stats } from "../../ui/parts.tsx";
+import { Empty, Stat, Stats } from "../../ui/parts.tsx";
+import { ChartPanel, spans } from "../shared/chart/chart-panel.tsx";
+import { shownSince } from "../shared/chart/series.ts";
 import type { ViewProps } from "../view.ts";
-import { Chart } from "./chart.tsx";
-import "./load.css";
-import {
-  type By,
-  type LoadPoint,
-  type Metric,
-  metrics,
-  seriesOf,
-  shownSince,
-  type Unit,
-} from "./load-points.ts";
-import { SummaryTable } from "./summary-table.tsx";
+import { type By, type LoadPoint, type Metric, metrics, seriesOf } from "./load-points.ts";
 import { useLoad } from "./use-load.ts";
-
-const spans = [
-  ["5 min", 300_000],
-  ["15 min", 900_000],
-  ["1 h", 3_600_000],
-] as const;
 
 const bys: readonly (readonly [By, string])[] = [
   ["total", "Cluster"],
@@ -31,9 +16,9 @@ const bys: readonly (readonly [By, string])[] = [
 ];
 
 export function LoadView(_: ViewProps) {
-  const { points, loaded, failure } = useLoad();
+  const { value: points, loaded, failure } = useLoad();
   const [by, setBy] = useState<By>("total");
-  const [span_ms, setSpan] = useState<number>(spans[0][1]);
+  const [span_ms, setSpan] = useState<number>(spans[0][0]);
   const shown = useMemo(() => shownSince(points, span_ms), [points, span_ms]);
   const last = points.at(-1);
   return (
@@ -41,12 +26,7 @@ export function LoadView(_: ViewProps) {
       <div class="view-head">
         <h1>Load</h1>
         <Choices label="Lines" options={bys} chosen={by} onChoose={setBy} />
-        <Choices
-          label="Time"
-          options={spans.map(([text, value]) => [value, text] as const)}
-          chosen={span_ms}
-          onChoose={setSpan}
-        />
+        <Choices label="Time" options={spans} chosen={span_ms} onChoose={setSpan} />
       </div>
       {last === undefined ? (
         <Empty icon="load" title={failure === undefined ? "No figures yet" : "No answer"}>
@@ -74,27 +54,6 @@ export function LoadView(_: ViewProps) {
         </>
       )}
     </div>
-  );
-}
-
-type ChoicesProps<T> = {
-  readonly label: string;
-  readonly options: readonly (readonly [value: T, text: string])[];
-  readonly chosen: T;
-  readonly onChoose: (value: T) => void;
-};
-
-function Choices<T extends string | number>(props: ChoicesProps<T>) {
-  const { label, options, chosen, onChoose } = props;
-  return (
-    <fieldset class="choices">
-      <legend class="visually-hidden">{label}</legend>
-      {options.map(([value, text]) => (
-        <Button key={value} kind="quiet" pressed={value === chosen} onClick={() => onChoose(value)}>
-          {text}
-        </Button>
-      ))}
-    </fieldset>
   );
 }
 
@@ -126,14 +85,6 @@ function Now({ point: { total } }: { point: LoadPoint }) {
   );
 }
 
-const formats: Readonly<Record<Unit, (value: number) => string>> = {
-  per_s: rate,
-  ms: duration,
-  // A mean of whole numbers is seldom one.
-  count: rate,
-  share: percent,
-};
-
 type MetricPanelProps = {
   readonly metric: Metric;
   readonly points: readonly LoadPoint[];
@@ -143,18 +94,5 @@ type MetricPanelProps = {
 
 function MetricPanel({ metric, points, by, span_ms }: MetricPanelProps) {
   const series = useMemo(() => seriesOf(points, metric, by), [points, metric, by]);
-  const format = formats[metric.unit];
-  return (
-    <Panel title={metric.title}>
-      <div class="chart-body">
-        <Chart
-          title={metric.title}
-          share={metric.unit === "share"}
-          whole={metric.unit === "count"}
-          {...{ series, format, span_ms }}
-        />
-        <SummaryTable title={metric.title} series={series} format={format} />
-      </div>
-    </Panel>
-  );
+  return <ChartPanel {...metric} {...{ series, span_ms }} />;
 }

@@ -3,7 +3,8 @@ import { useState } from "preact/hooks";
 import { hrefOf } from "../../shell/route.ts";
 import { Button } from "../../ui/button.tsx";
 import { Chip } from "../../ui/chip.tsx";
-import { clockTime, count, duration } from "../../ui/format.ts";
+import { Choices } from "../../ui/choices.tsx";
+import { count, duration, timeOfDay } from "../../ui/format.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Empty } from "../../ui/parts.tsx";
 import type { ViewProps } from "../view.ts";
@@ -29,7 +30,7 @@ export function RequestsView({ rest }: ViewProps) {
 const FIRST_ROWS = 100;
 
 function RequestList() {
-  const { rows, loaded, failure } = useRequests();
+  const { value: rows, loaded, failure } = useRequests();
   const [filter, setFilter] = useState(noFilter);
   const [most, setMost] = useState(FIRST_ROWS);
   const all = listed(rows, filter);
@@ -83,19 +84,12 @@ function Filters({ filter, counts, total, onChange }: FiltersProps) {
   ] as const;
   return (
     <>
-      <fieldset class="choices">
-        <legend class="visually-hidden">Which requests</legend>
-        {choices.map(([show, text]) => (
-          <Button
-            key={show}
-            kind="quiet"
-            pressed={filter.show === show}
-            onClick={() => onChange({ ...filter, show })}
-          >
-            {text}
-          </Button>
-        ))}
-      </fieldset>
+      <Choices
+        label="Which requests"
+        options={choices}
+        chosen={filter.show}
+        onChoose={(show) => onChange({ ...filter, show })}
+      />
       <div class="search">
         <Icon name="search" />
         <input
@@ -219,7 +213,7 @@ function Row({ row }: { row: RequestRow }) {
         )}
       </td>
       <td data-title="Started" class="figure">
-        {clockTime(row.started_ms).slice(0, 8)}
+        {timeOfDay(row.started_ms)}
       </td>
       <td data-title="Took" class="figure">
         {duration(row.duration_ms)}

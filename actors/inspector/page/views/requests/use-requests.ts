@@ -3,52 +3,21 @@ import { useEffect, useReducer, useRef } from "preact/hooks";
 import { useFrames, useWants } from "../../data/feed.ts";
 import { getJson, type HttpError } from "../../data/http.ts";
 import { atNextFrame } from "../../data/use-store.ts";
+import { type Fed, type Feeding, useFed } from "../shared/use-fed.ts";
 import { type Listed, withFrame } from "./request-list.ts";
 import type { RequestPage, RequestRow, RequestsFrame } from "./request-row.ts";
 
-const useDraw = (): (() => void) => {
-  const [, draw] = useReducer((count: number, _: null) => count + 1, 0);
-  return () => atNextFrame(() => draw(null));
+const feeding: Feeding<Listed, { readonly requests: readonly RequestRow[] }, RequestsFrame> = {
+  ...{ topic: "requests", path: "/api/requests", start: new Map() },
+  answered: (live, { requests }) => {
+    // A row of the feed is newer than what was asked for beside it.
+    const asked = new Map(requests.map((row) => [row.id, row]));
+    return withFrame(asked, { topic: "requests", rows: [...live.values()] });
+  },
+  framed: withFrame,
 };
 
-export type Requests = {
-  readonly rows: Listed;
-  /** False until the server has answered once. */
-  readonly loaded: boolean;
-  /** A line; undefined: all is well. */
-  readonly failure: string | undefined;
-};
-
-export function useRequests(): Requests {
-  const draw = useDraw();
-  const state = useRef<Requests>({ rows: new Map(), loaded: false, failure: undefined });
-  useWants({ topics: ["requests"] });
-  useFrames("requests", (frame) => {
-    const rows = withFrame(state.current.rows, frame as unknown as RequestsFrame);
-    state.current = { rows, loaded: true, failure: undefined };
-    draw();
-  });
-  useEffect(() => {
-    getJson<{ requests: readonly RequestRow[] }>("/api/requests").then(
-      ({ requests }) => {
-        // A row of the feed is newer than what was asked for beside it.
-        const asked = new Map(requests.map((row) => [row.id, row]));
-        const rows = withFrame(asked, {
-          topic: "requests",
-          rows: [...state.current.rows.values()],
-        });
-        state.current = { rows, loaded: true, failure: undefined };
-        draw();
-      },
-      (error: HttpError) => {
-        if (state.current.loaded) return;
-        state.current = { ...state.current, loaded: true, failure: error.message };
-        draw();
-      },
-    );
-  }, []);
-  return state.current;
-}
+export const useRequests = (): Fed<Listed> => useFed(feeding);
 
 export type OneRequest = {
   readonly page: RequestPage | undefined;
@@ -56,7 +25,7 @@ export type OneRequest = {
 };
 
 export function useRequest(id: string): OneRequest {
-  const draw = useDraw();
+  const [, draw] = useReducer((count: number, _: null) => count + 1, 0);
   const state = useRef<(OneRequest & { readonly of: string }) | undefined>(undefined);
   if (state.current?.of !== id) {
     state.current = { of: id, page: undefined, failure: undefined };
@@ -64,7 +33,7 @@ export function useRequest(id: string): OneRequest {
   useWants({ request: id });
   const take = (next: OneRequest) => {
     state.current = { of: id, ...next };
-    draw();
+    atNextFrame(() => draw(null));
   };
   useFrames("request", (frame) => {
     const page = frame as unknown as RequestPage;
