@@ -1,9 +1,12 @@
 /*
- * Prefix cache: which 64-token blocks of which beginnings are in the KV cells, and who holds them.
+ * Prefix cache: which blocks of which beginnings are in the KV cells, and who holds them.
  *
- *   block   64 tokens that follow `parent`; known by content, so the same beginning is found again
+ *   block   `block_size` tokens that follow `parent`; known by content, so the same beginning is
+ *           found again
  *   range   a run of consecutive blocks of one chain, held in the cells by one sequence id
  *   ref     live sequences that share the block; a block with ref 0 and no children may go
+ *   idle    blocks with ref 0, the least recently used first: who lets go of a chain does so from
+ *           its end, so children stand before their parents
  *
  *       range 7: [ block ─ block ─ block ]          sequence ids 0..255:
  *                              └─ range 9: [ block ]   one a live sequence, one a range
@@ -12,7 +15,7 @@
  * eviction is llama_memory_seq_rm on the range's id. Ids are few (256), therefore runs and not
  * blocks have them; a run is kept shorter than a sliding window, because llama.cpp reuses cells
  * that one sequence alone holds and that its window has left. Should a range lose cells anyway
- * (windows of 64 and less, chunked windows), its blocks are unlisted: nobody finds them, and they
+ * (windows of a block and less, chunked windows), its blocks are unlisted: nobody finds them, and they
  * are given up when the last sequence lets go.
  *
  * So what is listed is what a request finds, and each change of it is news (news.c).
@@ -32,10 +35,11 @@ struct cache_block {
   int32_t range;  /* sequence id that holds it; -1 when free */
   bool listed;    /* in its hash bucket: requests find it */
   uint32_t serial; /* how many blocks were here before it: tells it from them */
-  uint32_t index; /* which block of its chain: positions index*64 .. */
+  uint32_t index; /* which block of its chain: positions index * block_size .. */
   uint32_t ref;
   uint32_t children;
-  int32_t tokens[TR_BLOCK_SIZE];
+  int32_t older; /* its neighbours among the idle; -1: none */
+  int32_t newer;
 };
 
 struct cache_range {
@@ -48,11 +52,15 @@ struct cache_range {
 struct cache {
   struct llama_api *api;
   llama_memory_t memory;
+  uint32_t block_size;
   struct cache_block *blocks;
+  int32_t *tokens; /* block_size of each block */
   int32_t *buckets;
   int32_t *chain; /* room for all blocks */
   int32_t n_blocks;
   int32_t free_block;
+  int32_t oldest; /* idle block; -1: none */
+  int32_t newest;
   uint32_t bucket_mask;
   uint32_t range_blocks_max;
   bool windowed;      /* the model has a sliding window: ranges may lose cells */
@@ -67,37 +75,42 @@ struct cache {
 };
 
 static int cache_init(struct cache *c, struct llama_api *api, llama_memory_t memory,
-                      uint32_t n_cells, uint32_t window, uint32_t max_seqs) {
+                      uint32_t n_cells, uint32_t window, uint32_t max_seqs,
+                      uint32_t block_size) {
   memset(c, 0, sizeof *c);
+  c->block_size = block_size;
   c->api = api;
   c->memory = memory;
-  c->n_blocks = (int32_t)(n_cells / TR_BLOCK_SIZE);
+  c->n_blocks = (int32_t)(n_cells / c->block_size);
   uint32_t buckets = 16;
   while (buckets < (uint32_t)c->n_blocks * 2) buckets *= 2;
   c->bucket_mask = buckets - 1;
   c->blocks = calloc((size_t)c->n_blocks + 1, sizeof *c->blocks);
   c->buckets = calloc(buckets, sizeof *c->buckets);
   c->chain = calloc((size_t)c->n_blocks + 1, sizeof *c->chain);
-  if (!c->blocks || !c->buckets || !c->chain) return -1;
+  c->tokens = calloc((size_t)c->n_blocks + 1, block_size * sizeof *c->tokens);
+  if (!c->blocks || !c->buckets || !c->chain || !c->tokens) return -1;
   for (uint32_t i = 0; i < buckets; i++) c->buckets[i] = -1;
   for (int32_t i = 0; i < c->n_blocks; i++) {
     c->blocks[i].next = i + 1 < c->n_blocks ? i + 1 : -1;
     c->blocks[i].range = -1;
   }
   c->free_block = c->n_blocks > 0 ? 0 : -1;
+  c->oldest = c->newest = -1;
   c->windowed = window > 0;
-  c->range_blocks_max = window == 0 ? UINT32_MAX : (window - 1) / TR_BLOCK_SIZE;
+  c->range_blocks_max = window == 0 ? UINT32_MAX : (window - 1) / c->block_size;
   if (c->range_blocks_max == 0) c->range_blocks_max = 1;
   for (int32_t id = LLAMA_API_MAX_SEQ - 1; id > CACHE_MOVE_ID; id--)
     c->free_ids[c->n_free_ids++] = id;
   c->reserved_ids = (int32_t)max_seqs + CACHE_SCRATCH_IDS;
-  return news_init(&c->news, (uint32_t)c->n_blocks);
+  return news_init(&c->news, (uint32_t)c->n_blocks, block_size);
 }
 
 static void cache_free(struct cache *c) {
   free(c->blocks);
   free(c->buckets);
   free(c->chain);
+  free(c->tokens);
 }
 
 /* A live sequence's id; ranges leave enough of them. */
@@ -111,9 +124,13 @@ static void cache_give_id(struct cache *c, int32_t id) {
   c->free_ids[c->n_free_ids++] = id;
 }
 
-static uint64_t cache_hash(uint64_t parent, const int32_t *tokens) {
+static int32_t *cache_tokens(const struct cache *c, int32_t block) {
+  return c->tokens + (size_t)block * c->block_size;
+}
+
+static uint64_t cache_hash(const struct cache *c, uint64_t parent, const int32_t *tokens) {
   uint64_t h = parent ^ 0x9E3779B97F4A7C15ul;
-  for (int i = 0; i < TR_BLOCK_SIZE; i++) {
+  for (uint32_t i = 0; i < c->block_size; i++) {
     h = (h ^ (uint32_t)tokens[i]) * 0xFF51AFD7ED558CCDul;
     h ^= h >> 32;
   }
@@ -122,17 +139,17 @@ static uint64_t cache_hash(uint64_t parent, const int32_t *tokens) {
 
 static uint64_t cache_hash_behind(const struct cache *c, int32_t parent, uint64_t salt,
                                   const int32_t *tokens) {
-  return cache_hash(parent < 0 ? salt : c->blocks[parent].hash, tokens);
+  return cache_hash(c, parent < 0 ? salt : c->blocks[parent].hash, tokens);
 }
 
-/* The block that follows `parent` (-1: at the start) with these 64 tokens, or -1. */
+/* The block that follows `parent` (-1: at the start) with these tokens, or -1. */
 static int32_t cache_find(const struct cache *c, int32_t parent, uint64_t salt,
                           const int32_t *tokens) {
   uint64_t hash = cache_hash_behind(c, parent, salt, tokens);
   for (int32_t b = c->buckets[hash & c->bucket_mask]; b >= 0; b = c->blocks[b].next) {
     const struct cache_block *block = &c->blocks[b];
     if (block->hash == hash && block->parent == parent && block->salt == salt &&
-        memcmp(block->tokens, tokens, sizeof block->tokens) == 0)
+        memcmp(cache_tokens(c, b), tokens, c->block_size * sizeof *tokens) == 0)
       return b;
   }
   return -1;
@@ -144,20 +161,47 @@ static uint32_t cache_match(const struct cache *c, uint64_t salt, const int32_t 
   int32_t parent = -1;
   uint32_t n = 0;
   while (n < most) {
-    int32_t block = cache_find(c, parent, salt, tokens + n * TR_BLOCK_SIZE);
+    int32_t block = cache_find(c, parent, salt, tokens + n * c->block_size);
     if (block < 0) break;
     found[n++] = parent = block;
   }
   return n;
 }
 
+/* Puts an idle block in front of `newer`, or behind all others when that is -1. */
+static void cache_idle_add(struct cache *c, int32_t b, int32_t newer) {
+  int32_t older = newer < 0 ? c->newest : c->blocks[newer].older;
+  c->blocks[b].older = older;
+  c->blocks[b].newer = newer;
+  *(older < 0 ? &c->oldest : &c->blocks[older].newer) = b;
+  *(newer < 0 ? &c->newest : &c->blocks[newer].older) = b;
+}
+
+static void cache_idle_remove(struct cache *c, int32_t b) {
+  int32_t older = c->blocks[b].older, newer = c->blocks[b].newer;
+  *(older < 0 ? &c->oldest : &c->blocks[older].newer) = newer;
+  *(newer < 0 ? &c->newest : &c->blocks[newer].older) = older;
+}
+
 static void cache_ref(struct cache *c, int32_t block) {
-  if (c->blocks[block].ref++ == 0) c->evictable--;
+  if (c->blocks[block].ref++ > 0) return;
+  cache_idle_remove(c, block);
+  c->evictable--;
 }
 
 static void cache_unref(struct cache *c, int32_t block) {
   c->blocks[block].last_used = ++c->clock;
-  if (--c->blocks[block].ref == 0) c->evictable++;
+  if (--c->blocks[block].ref > 0) return;
+  cache_idle_add(c, block, -1);
+  c->evictable++;
+}
+
+/* Nobody will find it any more: it goes before all others. */
+static void cache_useless(struct cache *c, int32_t b) {
+  c->blocks[b].last_used = 0;
+  if (c->blocks[b].ref > 0) return;
+  cache_idle_remove(c, b);
+  cache_idle_add(c, b, c->oldest);
 }
 
 /* Makes a live sequence share the blocks: its cells from position 0 on are theirs. */
@@ -166,8 +210,8 @@ static void cache_share(struct cache *c, int32_t seq_id, const int32_t *found, u
     int32_t range = c->blocks[found[i]].range;
     uint32_t end = i;
     while (end < n && c->blocks[found[end]].range == range) cache_ref(c, found[end++]);
-    c->api->llama_memory_seq_cp(c->memory, range, seq_id, (int32_t)(i * TR_BLOCK_SIZE),
-                                (int32_t)(end * TR_BLOCK_SIZE));
+    c->api->llama_memory_seq_cp(c->memory, range, seq_id, (int32_t)(i * c->block_size),
+                                (int32_t)(end * c->block_size));
     i = end;
   }
 }
@@ -199,7 +243,7 @@ static bool cache_broken(const struct cache *c, int32_t id) {
   const struct cache_range *range = &c->ranges[id];
   if (range->blocks == 0 || !c->blocks[range->tail].listed) return false;
   return c->api->llama_memory_seq_pos_min(c->memory, id) !=
-         (int32_t)(range->first * TR_BLOCK_SIZE);
+         (int32_t)(range->first * c->block_size);
 }
 
 /*
@@ -223,7 +267,7 @@ static void cache_unlist_broken(struct cache *c) {
     if (!broken[ids[i]] || !c->blocks[range->tail].listed) continue;
     for (int32_t b = range->tail; b != range->before; b = c->blocks[b].parent) {
       cache_unlist(c, b);
-      c->blocks[b].last_used = 0;
+      cache_useless(c, b);
     }
   }
 }
@@ -242,7 +286,7 @@ static void cache_tell_all(struct cache *c) {
     for (; at < (int32_t)range->blocks; at++) {
       const struct cache_block *block = &c->blocks[c->chain[at]];
       news_stored(&c->news, c->chain[at], block->parent, block->index, block->salt, block->serial,
-                  block->tokens);
+                  cache_tokens(c, c->chain[at]));
     }
   }
 }
@@ -251,14 +295,15 @@ static void cache_tell_all(struct cache *c) {
 static void cache_evict_block(struct cache *c, int32_t b) {
   struct cache_block *block = &c->blocks[b];
   struct cache_range *range = &c->ranges[block->range];
-  int32_t from = (int32_t)(block->index * TR_BLOCK_SIZE);
-  c->api->llama_memory_seq_rm(c->memory, block->range, from, from + TR_BLOCK_SIZE);
+  int32_t from = (int32_t)(block->index * c->block_size);
+  c->api->llama_memory_seq_rm(c->memory, block->range, from, from + (int32_t)c->block_size);
   if (--range->blocks == 0)
     c->free_ids[c->n_free_ids++] = block->range;
   else
     range->tail = block->parent;
   if (block->parent >= 0) c->blocks[block->parent].children--;
   if (block->listed) cache_unlist(c, b);
+  cache_idle_remove(c, b);
   block->range = -1;
   block->serial++;
   block->next = c->free_block;
@@ -269,15 +314,10 @@ static void cache_evict_block(struct cache *c, int32_t b) {
 
 /* Drops the least recently used block that may go. False when there is none. */
 static bool cache_evict_oldest(struct cache *c) {
-  int32_t oldest = -1;
-  if (c->evictable == 0) return false;
-  for (int32_t b = 0; b < c->n_blocks; b++) {
-    const struct cache_block *block = &c->blocks[b];
-    if (block->range < 0 || block->ref > 0 || block->children > 0) continue;
-    if (oldest < 0 || block->last_used < c->blocks[oldest].last_used) oldest = b;
-  }
-  if (oldest < 0) return false;
-  cache_evict_block(c, oldest);
+  int32_t b = c->oldest;
+  while (b >= 0 && c->blocks[b].children > 0) b = c->blocks[b].newer; /* of useless ones alone */
+  if (b < 0) return false;
+  cache_evict_block(c, b);
   return true;
 }
 
@@ -307,15 +347,14 @@ static void cache_clear(struct cache *c) {
   while (cache_evict_oldest(c)) continue;
 }
 
-/* Drops every block of a salt that no live request refers to, those without children first. */
+/* Drops every block of a salt that no live request refers to. */
 static void cache_forget_salt(struct cache *c, uint64_t salt) {
   bool dropped = true;
   while (dropped) {
     dropped = false;
-    for (int32_t b = 0; b < c->n_blocks; b++) {
-      const struct cache_block *block = &c->blocks[b];
-      if (block->range < 0 || block->salt != salt || block->ref > 0 || block->children > 0)
-        continue;
+    for (int32_t b = c->oldest, newer; b >= 0; b = newer) {
+      newer = c->blocks[b].newer;
+      if (c->blocks[b].salt != salt || c->blocks[b].children > 0) continue;
       cache_evict_block(c, b);
       dropped = true;
     }
@@ -346,7 +385,7 @@ static int32_t cache_range_for(struct cache *c, int32_t parent, uint32_t index) 
  */
 static int32_t cache_insert(struct cache *c, int32_t seq_id, int32_t parent, uint32_t index,
                             uint64_t salt, const int32_t *tokens) {
-  int32_t from = (int32_t)(index * TR_BLOCK_SIZE), to = from + TR_BLOCK_SIZE;
+  int32_t from = (int32_t)(index * c->block_size), to = from + (int32_t)c->block_size;
   if (parent >= 0 && !c->blocks[parent].listed) return -1;
   int32_t b = cache_find(c, parent, salt, tokens);
   if (b >= 0) {
@@ -373,7 +412,7 @@ static int32_t cache_insert(struct cache *c, int32_t seq_id, int32_t parent, uin
   block->index = index;
   block->ref = 1;
   block->children = 0;
-  memcpy(block->tokens, tokens, sizeof block->tokens);
+  memcpy(cache_tokens(c, b), tokens, c->block_size * sizeof *tokens);
   block->next = c->buckets[block->hash & c->bucket_mask];
   c->buckets[block->hash & c->bucket_mask] = b;
   if (parent >= 0) c->blocks[parent].children++;

@@ -17,13 +17,13 @@
 static uint32_t cells_private(const struct tr_engine *e) {
   uint32_t cells = 0;
   for (uint32_t i = 0; i < e->max_seqs; i++)
-    if (e->seqs[i].live) cells += e->seqs[i].n_past - e->seqs[i].n_shared * TR_BLOCK_SIZE;
+    if (e->seqs[i].live) cells += e->seqs[i].n_past - e->seqs[i].n_shared * e->block_size;
   return cells;
 }
 
 /* Cells that live sequences hold, those in shared blocks once. */
 static uint32_t cells_used(const struct tr_engine *e) {
-  return (e->cache.cached - e->cache.evictable) * TR_BLOCK_SIZE + cells_private(e);
+  return (e->cache.cached - e->cache.evictable) * e->block_size + cells_private(e);
 }
 
 /* Tokens to compute before each request here can have its next one; of one that decodes, none. */
@@ -43,7 +43,7 @@ static uint32_t waiting_prefill(const struct tr_engine *e) {
 static void publish_stats(struct tr_engine *e) {
   e->stats[TR_STAT_RUNNING] = e->n_live;
   e->stats[TR_STAT_WAITING] = e->n_waiting;
-  e->stats[TR_STAT_USED_BLOCKS] = (cells_used(e) + TR_BLOCK_SIZE - 1) / TR_BLOCK_SIZE;
+  e->stats[TR_STAT_USED_BLOCKS] = (cells_used(e) + e->block_size - 1) / e->block_size;
   e->stats[TR_STAT_CACHED_BLOCKS] = e->cache.evictable;
   e->stats[TR_STAT_WAITING_PREFILL] = waiting_prefill(e);
 }
@@ -182,17 +182,17 @@ static void seq_stop(struct tr_engine *e, struct seq *seq, int32_t stop_token,
 /* Full blocks that the sequence has computed go to the cache, where twins find them at once. */
 static void seq_publish(struct tr_engine *e, struct seq *seq) {
   const struct slot *slot = &e->slots[seq->slot];
-  while (e->prefix_cache && !slot->embed && (seq->n_shared + 1) * TR_BLOCK_SIZE <= seq->n_past) {
+  while (e->prefix_cache && !slot->embed && (seq->n_shared + 1) * e->block_size <= seq->n_past) {
     uint32_t i = seq->n_shared;
     int32_t block = cache_insert(&e->cache, seq->id, i > 0 ? seq->blocks[i - 1] : -1, i,
-                                 slot->request.salt, slot->tokens + i * TR_BLOCK_SIZE);
+                                 slot->request.salt, slot->tokens + i * e->block_size);
     if (block < 0) break;
     seq->blocks[seq->n_shared++] = block;
   }
 }
 
 static uint32_t cells_free(const struct tr_engine *e) {
-  return e->n_cells - e->cache.cached * TR_BLOCK_SIZE - cells_private(e);
+  return e->n_cells - e->cache.cached * e->block_size - cells_private(e);
 }
 
 static struct seq *seq_extreme(struct tr_engine *e, bool youngest, bool embed) {
@@ -249,7 +249,7 @@ static bool room_more(struct tr_engine *e) {
 
 /* Cells that 1 and 2 of the rule give, when `revived` blocks that could go are to stay. */
 static uint32_t room_without_preempting(const struct tr_engine *e, uint32_t revived) {
-  return cells_free(e) + (e->cache.evictable - revived) * TR_BLOCK_SIZE;
+  return cells_free(e) + (e->cache.evictable - revived) * e->block_size;
 }
 
 /* ── admission ─────────────────────────────────────────────────────────────────────────────── */
@@ -260,17 +260,17 @@ static uint32_t room_without_preempting(const struct tr_engine *e, uint32_t revi
  */
 static bool admit_should_wait(const struct tr_engine *e, const struct slot *slot,
                               uint32_t matched) {
-  uint32_t most = (slot->n - 1) / TR_BLOCK_SIZE;
+  uint32_t most = (slot->n - 1) / e->block_size;
   for (uint32_t i = 0; i < e->max_seqs; i++) {
     const struct seq *seq = &e->seqs[i];
     if (!seq->live || seq->n_past + 1 >= e->slots[seq->slot].n) continue;
     const struct slot *other = &e->slots[seq->slot];
-    if (other->embed || other->n / TR_BLOCK_SIZE <= matched || most <= matched) continue;
+    if (other->embed || other->n / e->block_size <= matched || most <= matched) continue;
     if (other->request.salt != slot->request.salt) continue;
-    uint32_t block = seq->n_past / TR_BLOCK_SIZE; /* the one it computes next */
+    uint32_t block = seq->n_past / e->block_size; /* the one it computes next */
     if (block < matched) block = matched;
-    if (block >= most || block >= other->n / TR_BLOCK_SIZE) continue;
-    if (memcmp(slot->tokens, other->tokens, (block + 1) * TR_BLOCK_SIZE * sizeof(int32_t)) == 0)
+    if (block >= most || block >= other->n / e->block_size) continue;
+    if (memcmp(slot->tokens, other->tokens, (block + 1) * e->block_size * sizeof(int32_t)) == 0)
       return true;
   }
   return false;
@@ -285,7 +285,7 @@ static void admit_start(struct tr_engine *e, int32_t s, const int32_t *found, ui
   seq->slot = s;
   seq->id = cache_take_id(&e->cache);
   seq->n_shared = matched;
-  seq->n_past = matched * TR_BLOCK_SIZE;
+  seq->n_past = matched * e->block_size;
   seq->order = ++e->admissions;
   seq->parked = false;
   seq->drafted = 0;
@@ -336,7 +336,7 @@ static void admit(struct tr_engine *e) {
     if (e->prefix_cache && !slot->embed) {
       /* A score needs the logits of its position, which no cache has. */
       uint32_t from = scores_left(slot) ? slot->scored : slot->n - 1;
-      matched = cache_match(&e->cache, slot->request.salt, slot->tokens, from / TR_BLOCK_SIZE,
+      matched = cache_match(&e->cache, slot->request.salt, slot->tokens, from / e->block_size,
                             e->match_memory);
       if (!scores_left(slot) && admit_should_wait(e, slot, matched)) {
         at++;
@@ -345,7 +345,7 @@ static void admit(struct tr_engine *e) {
     }
     for (uint32_t i = 0; i < matched; i++)
       revived += e->cache.blocks[e->match_memory[i]].ref == 0;
-    uint32_t needed = slot->n - matched * TR_BLOCK_SIZE + 16;
+    uint32_t needed = slot->n - matched * e->block_size + 16;
     if (e->n_live > 0 && needed + committed > room_without_preempting(e, revived)) break;
     memmove(e->waiting + at, e->waiting + at + 1, (e->n_waiting - at - 1) * sizeof *e->waiting);
     e->n_waiting--;

@@ -167,6 +167,7 @@ struct tr_engine {
 
   uint32_t context_length;
   uint32_t n_cells;
+  uint32_t block_size; /* tokens a cache block */
   uint32_t n_slots;
   uint32_t threads;
   uint32_t max_seqs;

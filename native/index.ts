@@ -58,7 +58,7 @@ function openSymbols(source: ShimSource) {
 export type Shim = ReturnType<typeof openSymbols>;
 
 /** Version of troupe.h that this file is written for. */
-export const SHIM_ABI = 19;
+export const SHIM_ABI = 20;
 
 /** Codes, option indexes, record kinds and numbers: troupe.h, in its order. */
 export const TR = {
@@ -142,6 +142,8 @@ export type NativeOptions = {
   readonly weights?: "own" | "shared";
   /** The context may be shorter where memory holds less. */
   readonly context_is_wish?: boolean;
+  /** Tokens of a cache block; default: troupe.h's. */
+  readonly block_size?: number;
 };
 
 /** The last three are for tests: TR_OPT_SPECULATE of troupe.h. */
@@ -304,6 +306,7 @@ export class NativeEngine {
       options.draft_fail_at ?? 0,
       options.weights === "shared" ? 1 : 0,
       options.context_is_wish ? 1 : 0,
+      options.block_size ?? 0,
     );
     const engine = shim.tr_open(
       cString(paths.library),

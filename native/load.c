@@ -137,6 +137,16 @@ static int32_t load_pool_context(struct tr_engine *e, struct llama_context_param
 /* So that the scores of a prompt are not made one by one where one sequence runs at a time. */
 #define LEAST_OUTPUTS 16
 
+/* Others would be told apart by nobody who reads its news. */
+static int32_t load_block_size(struct tr_engine *e) {
+  e->block_size = option(e, TR_OPT_BLOCK_SIZE, TR_BLOCK_SIZE);
+  if (e->block_size == 16 || e->block_size == 32 || e->block_size == TR_BLOCK_SIZE_MOST)
+    return TR_OK;
+  snprintf(e->message, sizeof e->message, "a cache block has 16, 32 or %d tokens, not %u",
+           TR_BLOCK_SIZE_MOST, e->block_size);
+  return TR_ERR_BAD_REQUEST;
+}
+
 static int32_t load_context(struct tr_engine *e, uint64_t available, bool gpu) {
   struct llama_context_params params = e->api.llama_context_default_params();
   e->threads = load_threads(e);
@@ -200,7 +210,7 @@ static int32_t load_no_buffers(struct tr_engine *e) {
 
 /* Everything the loop will ever need. calloc of this size is virtual until touched. */
 static int32_t load_memory(struct tr_engine *e) {
-  uint32_t blocks = e->context_length / TR_BLOCK_SIZE + 1;
+  uint32_t blocks = e->context_length / e->block_size + 1;
   uint32_t window = (uint32_t)e->api.llama_model_n_swa(e->model);
   uint32_t results = 1 << 16, commands = 64;
   /* a submit and a cancel each, the moves of blocks, and a few */
@@ -229,7 +239,8 @@ static int32_t load_memory(struct tr_engine *e) {
   if (!e->slots || !e->seqs || !e->waiting || !e->token_memory || !e->bias_memory ||
       !e->block_memory || !e->match_memory || !e->share || !e->embed_sums || !e->record ||
       !e->ends || !e->scratch || !e->mask_memory ||
-      cache_init(&e->cache, &e->api, e->memory, e->n_cells, window, e->max_seqs) != 0 ||
+      cache_init(&e->cache, &e->api, e->memory, e->n_cells, window, e->max_seqs,
+                 e->block_size) != 0 ||
       moves_init(e) != 0 || ring_init(&e->commands, commands) != 0 ||
       ring_init(&e->results, results) != 0)
     return load_no_buffers(e);
@@ -286,8 +297,8 @@ static void load_describe(struct tr_engine *e, bool gpu, uint64_t left) {
 #endif
   );
   e->numbers[TR_NUM_CONTEXT_LENGTH] = e->context_length;
-  e->numbers[TR_NUM_BLOCK_SIZE] = TR_BLOCK_SIZE;
-  e->numbers[TR_NUM_TOTAL_BLOCKS] = e->n_cells / TR_BLOCK_SIZE;
+  e->numbers[TR_NUM_BLOCK_SIZE] = e->block_size;
+  e->numbers[TR_NUM_TOTAL_BLOCKS] = e->n_cells / e->block_size;
   e->numbers[TR_NUM_MAX_SEQS] = e->max_seqs;
   e->numbers[TR_NUM_BATCH_TOKENS] = e->batch_tokens;
   e->numbers[TR_NUM_VOCAB_SIZE] = e->n_vocab;
@@ -330,6 +341,7 @@ static int32_t load_all(struct tr_engine *e) {
   if (gpu && e->options[TR_OPT_GPU_LAYERS] == 0) host = 0;
   uint64_t available = host > UINT64_MAX - gpu ? UINT64_MAX : gpu + host;
   memset(&sizes, 0, sizeof sizes);
+  if ((code = load_block_size(e)) != TR_OK) return code;
   if ((code = load_model(e, available)) != TR_OK) return code;
   if ((code = load_context(e, available, gpu > 0)) != TR_OK) return code;
   threads_start(e);

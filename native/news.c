@@ -9,17 +9,19 @@
  * on and news are dropped, which the mark says. After the mark the reader has read everything, and
  * the ring is large enough for a list of all blocks: the list always fits.
  */
-#define NEWS_STORED_WORDS (8 + TR_BLOCK_SIZE)
+#define NEWS_STORED_WORDS 8 /* and the block's tokens */
 #define NEWS_MARK_WORDS 2
 
 struct news {
   struct ring ring;
+  uint32_t block_size;
   bool lost;  /* a mark was pushed and the list was not asked for yet */
   bool fresh; /* engine thread: something was pushed since the last wake */
 };
 
-static int news_init(struct news *news, uint32_t n_blocks) {
-  uint32_t wanted = (n_blocks + 8) * (NEWS_STORED_WORDS + 1), capacity = 1024;
+static int news_init(struct news *news, uint32_t n_blocks, uint32_t block_size) {
+  uint32_t wanted = (n_blocks + 8) * (NEWS_STORED_WORDS + block_size + 1), capacity = 1024;
+  news->block_size = block_size;
   news->lost = news->fresh = false;
   while (capacity < wanted) capacity *= 2;
   return ring_init(&news->ring, capacity);
@@ -42,11 +44,11 @@ static void news_push(struct news *news, const uint32_t *record, uint32_t words)
 
 static void news_stored(struct news *news, int32_t block, int32_t parent, uint32_t index,
                         uint64_t salt, uint32_t serial, const int32_t *tokens) {
-  uint32_t record[NEWS_STORED_WORDS] = {0, TR_REC_KV_STORED, (uint32_t)block,
+  uint32_t record[NEWS_STORED_WORDS + TR_BLOCK_SIZE_MOST] = {0, TR_REC_KV_STORED, (uint32_t)block,
                                         (uint32_t)(parent + 1), index, (uint32_t)salt,
                                         (uint32_t)(salt >> 32), serial};
-  memcpy(record + 8, tokens, TR_BLOCK_SIZE * sizeof *tokens);
-  news_push(news, record, NEWS_STORED_WORDS);
+  memcpy(record + NEWS_STORED_WORDS, tokens, news->block_size * sizeof *tokens);
+  news_push(news, record, NEWS_STORED_WORDS + news->block_size);
 }
 
 static void news_removed(struct news *news, int32_t block) {

@@ -24,7 +24,7 @@
 
 #include "libc.h"
 
-#define TR_ABI 19
+#define TR_ABI 20
 
 /* Codes. Negative ones are refusals or failures. */
 #define TR_OK 0
@@ -69,10 +69,12 @@ enum {
   TR_OPT_WEIGHTS_SHARED,   /* 0: laid out in this process's memory where that is faster; 1: in the
                               pages of the file, which other processes have too */
   TR_OPT_CONTEXT_IS_WISH,  /* 0; 1: where memory holds less, it is shorter */
+  TR_OPT_BLOCK_SIZE,       /* TR_BLOCK_SIZE; tokens a cache block: 16, 32 or 64 */
   TR_OPT_COUNT
 };
 
-#define TR_BLOCK_SIZE 64 /* tokens a cache block */
+#define TR_BLOCK_SIZE 64      /* tokens a cache block, unless an option says otherwise */
+#define TR_BLOCK_SIZE_MOST 64
 #define TR_MAX_TOP 20    /* likeliest tokens beside the chosen one */
 #define TR_MAX_STOP 1056 /* these three: llm/model/request-limits.ts */
 #define TR_MAX_BIAS 4096
@@ -127,11 +129,11 @@ struct tr_request {
 
 /*
  * Records of tr_kv_poll, oldest first: what a request that comes now would find in the prefix
- * cache. A block is the 64 tokens behind its parent; no two blocks have the same parent and
- * tokens. `block` is below TR_NUM_TOTAL_BLOCKS and free for another one once removed; a block is
+ * cache. A block is the TR_NUM_BLOCK_SIZE tokens behind its parent; no two blocks have the same
+ * parent and tokens. `block` is below TR_NUM_TOTAL_BLOCKS and free for another one once removed; a block is
  * stored after its parent and removed before it.
  *   TR_REC_KV_STORED  kind, block, parent + 1 (0: first of its sequence), index in its sequence,
- *                     salt (low half, high half), serial, then its 64 tokens
+ *                     salt (low half, high half), serial, then its tokens
  *   TR_REC_KV_REMOVED kind, block
  *   TR_REC_KV_RESET   kind: nothing is cached but what is stored from here on
  *   TR_REC_KV_LOST    kind: nobody read and records were dropped; a RESET and a list of all

@@ -21,6 +21,16 @@ export const engineFlags = {
     default: 0,
     help: "answers that a worker makes at once; 0 = 64, or 256 for the mocker",
   },
+  /** 0 = the engine's own. */
+  block_size: {
+    name: "block-size",
+    type: "whole",
+    min: 0,
+    max: 4096,
+    default: 0,
+    env: ["DYN_KV_CACHE_BLOCK_SIZE"],
+    help: "tokens a cached block, by which prompts share what is computed: 16, 32 or 64 for llama, any number for the mocker; 0 = 64",
+  },
   /** 0 = by the model's size. */
   threads: {
     name: "threads",

@@ -2,11 +2,11 @@
 #define MOVE_STEP_MS 2.0
 #define MOVE_IDLE_MS 20.0
 
-/* The block's 64 positions as a sequence of their own. Returns its id, until `block_done`. */
+/* The block's positions as a sequence of their own. Returns its id, until `block_done`. */
 static int32_t block_alone(struct tr_engine *e, int32_t b) {
   const struct cache_block *block = &e->cache.blocks[b];
-  int32_t id = CACHE_MOVE_ID, from = (int32_t)(block->index * TR_BLOCK_SIZE);
-  e->api.llama_memory_seq_cp(e->memory, block->range, id, from, from + TR_BLOCK_SIZE);
+  int32_t id = CACHE_MOVE_ID, size = (int32_t)e->block_size, from = (int32_t)block->index * size;
+  e->api.llama_memory_seq_cp(e->memory, block->range, id, from, from + size);
   return id;
 }
 
@@ -40,18 +40,19 @@ static bool move_begin(struct tr_engine *e, struct move *m) {
 
 static int32_t move_in(struct tr_engine *e, struct move *m) {
   uint32_t index = m->first + m->at;
-  const int32_t *tokens = m->tokens + index * TR_BLOCK_SIZE;
-  int32_t from = (int32_t)(index * TR_BLOCK_SIZE), b = cache_find(&e->cache, m->parent, m->salt, tokens);
+  const int32_t *tokens = m->tokens + index * e->block_size;
+  int32_t size = (int32_t)e->block_size, from = (int32_t)index * size;
+  int32_t b = cache_find(&e->cache, m->parent, m->salt, tokens);
   if (b >= 0) {
     cache_ref(&e->cache, b);
   } else {
     /* Only what nobody uses gives way: no answer is set back for a block that might be of use. */
-    while (cells_free(e) < TR_BLOCK_SIZE || e->cache.free_block < 0)
+    while (cells_free(e) < e->block_size || e->cache.free_block < 0)
       if (!cache_evict_oldest(&e->cache)) return TR_MOVED_NO_ROOM;
     int32_t id = CACHE_MOVE_ID;
     size_t got = e->api.llama_state_seq_set_data(e->context, m->memory[m->at], m->bytes, id);
     bool right = got == m->bytes && e->api.llama_memory_seq_pos_min(e->memory, id) == from &&
-                 e->api.llama_memory_seq_pos_max(e->memory, id) == from + TR_BLOCK_SIZE - 1;
+                 e->api.llama_memory_seq_pos_max(e->memory, id) == from + size - 1;
     if (right) b = cache_insert(&e->cache, id, m->parent, index, m->salt, tokens);
     block_done(e, id);
     if (b < 0) return right ? TR_MOVED_NO_ROOM : TR_MOVED_ODD;
@@ -81,22 +82,25 @@ static void move_one(struct tr_engine *e, struct move *m) {
   while (m->in && code != TR_MOVED && m->at < m->n) m->codes[m->at++] = code;
 }
 
-/* Moves what the time is enough for, at least one block; and what a block weighs, once there is one. */
+/* Moves what the time is enough for, at least one block: the next one takes as long as the last. */
 static void moves_run(struct tr_engine *e) {
-  double until = now_ms() + (e->n_live > 0 ? MOVE_STEP_MS : MOVE_IDLE_MS);
+  double now = now_ms(), until = now + (e->n_live > 0 ? MOVE_STEP_MS : MOVE_IDLE_MS);
   struct moves *all = e->moves;
   while (all->n > 0 && ring_room(&e->results, TR_MAX_MOVED + 8)) {
     struct move *m = &all->all[all->order[0]];
+    double start = now;
     move_one(e, m);
     if (m->at == m->n) {
       /* The slot is JavaScript's again with the record: out of the list before it is pushed. */
       memmove(all->order, all->order + 1, --all->n * sizeof *all->order);
       move_end(e, m);
     }
-    if (now_ms() >= until) return;
+    now = now_ms();
+    if (now + (now - start) > until) return;
   }
 }
 
+/* What a block weighs, once there is one. */
 static void moves_weigh(struct tr_engine *e) {
   if (e->stats[TR_STAT_BLOCK_BYTES] > 0 || e->cache.cached == 0) return;
   for (int32_t b = 0; b < e->cache.n_blocks; b++) {

@@ -4,7 +4,7 @@
  *
  *   tr_blocks_out, tr_blocks_in ──ring──▶ moves[] ──between two steps──▶ TR_REC_MOVED
  *
- * A block's bytes are what llama.cpp says of 64 positions of one sequence: opaque, of one length,
+ * A block's bytes are what llama.cpp says of its positions in one sequence: opaque, of one length,
  * and good for the same model, library and cache type alone. A move takes at most MOVE_STEP_MS
  * between two steps, so that what others decode is hardly late for it. Blocks that come in are
  * inserted as if they had been computed, behind a beginning that is in the cache.
@@ -37,7 +37,7 @@ struct moves {
 };
 
 static int moves_init(struct tr_engine *e) {
-  uint32_t blocks = e->context_length / TR_BLOCK_SIZE + 1;
+  uint32_t blocks = e->context_length / e->block_size + 1;
   e->moves = calloc(1, sizeof *e->moves);
   if (!e->moves) return -1;
   for (int i = 0; i < TR_MAX_MOVES; i++) {

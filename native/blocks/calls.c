@@ -45,12 +45,12 @@ int32_t tr_blocks_in(struct tr_engine *e, uint32_t id, const int32_t *tokens, ui
                      const uint64_t *salt, const uint64_t *memory, uint32_t n, double bytes) {
   int32_t at = move_slot(e, n);
   if (at < 0) return at;
-  if ((uint64_t)(first + n) * TR_BLOCK_SIZE > e->context_length) return TR_ERR_CONTEXT_OVERFLOW;
+  if ((uint64_t)(first + n) * e->block_size > e->context_length) return TR_ERR_CONTEXT_OVERFLOW;
   struct move *m = &e->moves->all[at];
   m->in = true;
   m->first = first;
   m->salt = *salt;
-  memcpy(m->tokens, tokens, (size_t)(first + n) * TR_BLOCK_SIZE * sizeof *tokens);
+  memcpy(m->tokens, tokens, (size_t)(first + n) * e->block_size * sizeof *tokens);
   move_send(e, at, id, n, memory, bytes);
   return TR_OK;
 }

@@ -23,21 +23,28 @@ await Bun.write(MODEL, randomGguf());
 const movers = new NativeMovers(openKvShim((await buildShim()).source), { threads: 1, jobs: 1 });
 const opened: Engine[] = [];
 
-type Options = { readonly kv_tokens?: number; readonly max_num_seqs?: number };
+type Options = {
+  readonly kv_tokens?: number;
+  readonly max_num_seqs?: number;
+  readonly block?: number;
+};
 const CONTEXT = 1024;
 
 const ENGINES: readonly {
   readonly name: string;
+  readonly block: number;
   readonly open: (options: Options) => Promise<Engine>;
 }[] = [
+  ...[16, 32, 64].map((block) => ({
+    ...{ name: `llama, blocks of ${block}`, block },
+    open: ({ block: block_size = block, ...options }: Options) =>
+      openLlama({ model: MODEL, context_length: CONTEXT, block_size, ...options }),
+  })),
   {
-    name: "llama",
-    open: (options) => openLlama({ model: MODEL, context_length: CONTEXT, ...options }),
-  },
-  {
-    name: "mocker",
-    open: async ({ kv_tokens = 16_384 }) => {
-      const shape = { num_gpu_blocks: kv_tokens / 64, max_model_len: CONTEXT };
+    ...{ name: "mocker", block: 64 },
+    open: async ({ kv_tokens = 16_384, block: block_size = 64 }) => {
+      const num_gpu_blocks = kv_tokens / block_size;
+      const shape = { num_gpu_blocks, block_size, max_model_len: CONTEXT };
       return new MockerEngine({ ...shape, speedup_ratio: 0 }, { memory: bytesAt });
     },
   },
@@ -93,12 +100,14 @@ function prompt(seed: number, length: number): number[] {
   });
 }
 
-const LENGTH = 400; // six blocks of 64 and a rest
-const BLOCKS = 6;
-const hashesOf = (tokens: readonly number[]) =>
-  blockHashes(Uint32Array.from(tokens), 64).sequence_hashes;
+const FULL = 384; // whole blocks of each size
+const LENGTH = FULL + 3; // an answer fills no further one
 
-describe.each([...ENGINES])("engine $name", ({ open }) => {
+describe.each([...ENGINES])("engine $name", ({ block, open }) => {
+  const BLOCKS = FULL / block;
+  const hashesOf = (tokens: readonly number[]) =>
+    blockHashes(Uint32Array.from(tokens), block).sequence_hashes;
+
   async function mover(options: Options = {}): Promise<Mover> {
     const engine = await open(options);
     opened.push(engine);
@@ -135,7 +144,7 @@ describe.each([...ENGINES])("engine $name", ({ open }) => {
     expect([...dump.blocks].flatMap((run) => [...run.sequence_hashes])).toEqual([
       ...hashesOf(tokens),
     ]);
-    expect(await second.cached(tokens, 12)).toEqual([BLOCKS * 64, text]);
+    expect(await second.cached(tokens, 12)).toEqual([FULL, text]);
     // Again: they are there.
     await second.moved((handle) => second.port.in(handle, into, bytes));
     expect(second.engine.stats().cached_blocks).toBe(BLOCKS);
@@ -161,12 +170,13 @@ describe.each([...ENGINES])("engine $name", ({ open }) => {
     const { text, bytes, addresses } = await exported(tokens);
     const second = await mover();
     const row = Uint32Array.from(tokens);
-    const late = { tokens: row, first: 2, addresses: addresses.slice(2) };
+    const first = 128 / block;
+    const late = { tokens: row, first, addresses: addresses.slice(first) };
     const none = await second.moved((handle) => second.port.in(handle, late, bytes));
-    expect(none).toEqual(["gone", "gone", "gone", "gone"]);
+    expect(none).toEqual(Array.from({ length: BLOCKS - first }, () => "gone" as const));
     expect((await second.cached(tokens.slice(0, 130)))[0]).toBe(0);
     await second.moved((handle) => second.port.in(handle, late, bytes));
-    expect(await second.cached(tokens, 12)).toEqual([BLOCKS * 64, text]);
+    expect(await second.cached(tokens, 12)).toEqual([FULL, text]);
   });
 
   test("a block that is gone, or another one by now, is not copied", async () => {
@@ -195,6 +205,15 @@ describe.each([...ENGINES])("engine $name", ({ open }) => {
     expect(second.engine.stats().used_blocks).toBe(0);
   });
 
+  test("blocks of another size do not come in", async () => {
+    const tokens = prompt(5, LENGTH);
+    const { text, bytes, addresses } = await exported(tokens);
+    const second = await mover({ block: block === 64 ? 16 : 64 });
+    const into = { tokens: Uint32Array.from(tokens), first: 0, addresses: addresses.slice(0, 1) };
+    expect(await second.moved((handle) => second.port.in(handle, into, bytes))).toEqual(["odd"]);
+    expect(await second.cached(tokens, 12)).toEqual([0, text]);
+  });
+
   test("blocks come in where there is room that nobody uses, and no further", async () => {
     const tokens = prompt(6, LENGTH);
     const { bytes, addresses } = await exported(tokens);
@@ -202,7 +221,7 @@ describe.each([...ENGINES])("engine $name", ({ open }) => {
     for (let seed = 10; seed < 14; seed += 1) await second.cached(prompt(seed, 330));
     const into = { tokens: Uint32Array.from(tokens), first: 0, addresses };
     await second.moved((handle) => second.port.in(handle, into, bytes));
-    expect((await second.cached(tokens))[0]).toBe(BLOCKS * 64);
+    expect((await second.cached(tokens))[0]).toBe(FULL);
   });
 
   test("while answers are made, blocks move and no answer changes", async () => {
@@ -229,7 +248,7 @@ describe.each([...ENGINES])("engine $name", ({ open }) => {
     expect(first.port.out(1, [], bytes)?.code).toBe("bad_request");
     const into = {
       tokens: new Uint32Array(2048),
-      first: 10,
+      first: CONTEXT / block - 6,
       addresses: new Array(8).fill(targets[0]!.address),
     };
     expect(first.port.in(2, into, bytes)?.code).toBe("context_overflow");

@@ -240,7 +240,8 @@ export const echoKind = {
   flags: {},
   reads_weights: false,
   shares_process: true,
-  contradiction: () => undefined,
+  contradiction: (_own, { block_size }) =>
+    block_size > 0 ? "--block-size says nothing to the echo engine: leave it out" : undefined,
   opener: (_own, parts) => {
     const { max_num_seqs } = parts.settings;
     const options: EchoOptions = {

@@ -80,6 +80,8 @@ export const llamaFlags = {
 export type LlamaSettings = SettingsOf<typeof llamaFlags>;
 
 const SEQS_MAX = 64;
+/** As native/load.c has it. */
+const BLOCK_SIZES: readonly number[] = [16, 32, 64];
 /** As native/load.c has it: each sequence's next token, and a piece of a prompt. */
 const PROMPT_ROOM = 16;
 const BATCH_DEFAULT = 512;
@@ -87,9 +89,12 @@ const BATCH_DEFAULT = 512;
 /** One line on settings that contradict each other, and what to give; undefined: none do. */
 export function llamaContradiction(
   { kv_tokens, batch_size, prefill_chunk, speculate, draft_models }: LlamaSettings,
-  { context_length: context, max_num_seqs: seqs }: CommonEngineSettings,
+  { context_length: context, max_num_seqs: seqs, block_size }: CommonEngineSettings,
 ): string | undefined {
   if (seqs > SEQS_MAX) return `--max-num-seqs is at most ${SEQS_MAX} for the llama engine`;
+  if (block_size > 0 && !BLOCK_SIZES.includes(block_size)) {
+    return `--block-size is one of ${BLOCK_SIZES.join(", ")} for the llama engine, not ${block_size}`;
+  }
   if (kv_tokens > 0 && kv_tokens < context) {
     return (
       `--kv-tokens ${kv_tokens} cannot hold one answer of --context-length ${context}: ` +

@@ -133,7 +133,7 @@ export const llamaKind = {
     const { settings, model_path, draft_path, sharers, cache_folder, assets_folder } = parts;
     const { clock, threads: workers, facts, warn } = parts;
     const tokenizer_blob = facts.blobs.get(facts.tokenizer_blob);
-    const { max_num_seqs, threads } = settings;
+    const { max_num_seqs, threads, block_size } = settings;
     return (progress) =>
       openLlama({
         model: model_path,
@@ -142,6 +142,7 @@ export const llamaKind = {
         context_length: contextOf(parts, own.kv_tokens || undefined),
         ...(max_num_seqs > 0 ? { max_num_seqs } : {}),
         ...(threads > 0 ? { threads } : {}),
+        block_size,
         ...nativeOptions(own),
         ...memoryOptions(own, parts),
         sharers,

@@ -35,14 +35,6 @@ export const shapeFlags = {
     type: "text",
     help: "mocker: of each guessed token, how often it is right when those before it are, as 0.85,0.3 (the default); the answer's tokens stay the same",
   },
-  block_size: {
-    name: "block-size",
-    type: "whole",
-    min: 1,
-    max: 4096,
-    default: 64,
-    help: "mocker: tokens a KV block",
-  },
   num_gpu_blocks: {
     name: "num-blocks",
     type: "whole",

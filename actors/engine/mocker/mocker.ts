@@ -428,11 +428,12 @@ export const mockerKind = {
   contradiction: ratesProblem,
   opener: ({ profile, ...shape }, given) => {
     const { settings, clock } = given;
-    const { max_num_seqs, context_length } = settings;
+    const { max_num_seqs, context_length, block_size } = settings;
     const options: Partial<MockerOptions> = {
       ...shape,
       ...(max_num_seqs > 0 ? { max_num_seqs } : {}),
       ...(context_length > 0 ? { max_model_len: context_length } : {}),
+      ...(block_size > 0 ? { block_size } : {}),
     };
     // A large vocabulary takes a tenth of a second to look through: once for all engines.
     let parts: Promise<MockerParts> | undefined;

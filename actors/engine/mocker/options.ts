@@ -7,6 +7,8 @@ import type { LinkSpeed } from "./link.ts";
 
 /** Beside what flags.ts lets people set. */
 export type MockerOptions = MockerShape & {
+  /** Tokens. */
+  readonly block_size: number;
   /** Prompt and answer together; undefined: as much as the blocks hold. */
   readonly max_model_len: number | undefined;
   readonly max_num_seqs: number;
@@ -23,6 +25,7 @@ export type MockerOptions = MockerShape & {
 
 export const mockerDefaults: MockerOptions = {
   ...defaultsOf(shapeFlags),
+  block_size: 64,
   max_model_len: undefined,
   max_num_seqs: 256,
   enable_prefix_caching: true,

@@ -10,16 +10,17 @@ import { buildShim } from "../../../native/build.ts";
 import { KV, type KvJob, NativeMovers, openKvShim } from "../../../native/kv/index.ts";
 import type { Report } from "../bench.ts";
 import { median, rounded } from "../statistics.ts";
+import { block_size } from "./block-size.ts";
 
-/** As of the 270M model: 18 layers, keys and values of 64 tokens, 16 bits a number. */
+/** As of the 270M model: 18 layers, keys and values, 256 numbers of 16 bits a token. */
 const PLANES = 36;
-const PLANE_BYTES = 32 * 1024;
+const PLANE_BYTES = block_size * 512;
 const BLOCK_BYTES = PLANES * PLANE_BYTES;
 /** 144 MiB: more than the caches of a processor hold. */
-const BLOCKS = 128;
+const BLOCKS = 8_192 / block_size;
 const TOTAL = BLOCKS * BLOCK_BYTES;
 const ROUNDS = 9;
-const BLOCKS_A_JOB = 16;
+const BLOCKS_A_JOB = BLOCKS / 8;
 const THREADS = 2;
 
 const numbers = Array.from({ length: BLOCKS }, (_, i) => i);

@@ -10,10 +10,10 @@ import { EngineDriver, request } from "../../support/engine/engine-driver.ts";
 import type { Report } from "../bench.ts";
 import { default_source, modelPath } from "../parts/engine.ts";
 import { median, quantile, rounded } from "../statistics.ts";
+import { block_size } from "./block-size.ts";
 
 const PREFIX = 1_024;
-const BLOCK = 64;
-const BLOCKS = PREFIX / BLOCK;
+const BLOCKS = PREFIX / block_size;
 const ROUNDS = 7;
 const ANSWER = 8;
 const PAGE = 4_096;
@@ -76,7 +76,7 @@ class Side {
 export async function benchEngineBlocks(report: Report): Promise<void> {
   const model = await modelPath(process.env.TROUPE_BENCH_MODEL ?? default_source);
   const movers = new NativeMovers(openKvShim((await buildShim()).source), { threads: 1, jobs: 1 });
-  const options = { model, context_length: 2_048, kv_tokens: 16_384 };
+  const options = { model, context_length: 2_048, kv_tokens: 16_384, block_size };
   const [one, two] = [new Side(await openLlama(options)), new Side(await openLlama(options))];
   try {
     const times = {
@@ -94,7 +94,7 @@ export async function benchEngineBlocks(report: Report): Promise<void> {
     for (let round = 0; round < ROUNDS; round += 1) {
       const tokens = Uint32Array.from(promptOf(round));
       const cold = await one.answer([...tokens]);
-      const hashes = blockHashes(tokens, BLOCK).sequence_hashes;
+      const hashes = blockHashes(tokens, block_size).sequence_hashes;
       const targets = addresses.map((address, i) => ({ hash: hashes[i]!, address }));
       const port = one.engine.blocks!;
       times.export_ms.push(await one.moved((handle) => port.out(handle, targets, bytes)));
@@ -114,7 +114,7 @@ export async function benchEngineBlocks(report: Report): Promise<void> {
     const medians = Object.fromEntries(
       Object.entries(times).map(([name, all]) => [name, rounded(median(all), 2)]),
     );
-    report({ case: `engine, ${PREFIX} tokens`, block_bytes: bytes, ...medians });
+    report({ case: `engine, ${PREFIX} tokens`, block_size, block_bytes: bytes, ...medians });
     report({ case: "two answers beside copies", ...(await stalls(one, addresses, bytes)) });
     movers.freeRegion(region);
   } finally {
@@ -125,7 +125,7 @@ export async function benchEngineBlocks(report: Report): Promise<void> {
 
 /** Gaps between tokens of two answers, with and without copies out beside them, in turn. */
 async function stalls(side: Side, addresses: readonly number[], bytes: number) {
-  const hashes = blockHashes(Uint32Array.from(promptOf(0)), BLOCK).sequence_hashes;
+  const hashes = blockHashes(Uint32Array.from(promptOf(0)), block_size).sequence_hashes;
   const targets = addresses.map((address, i) => ({ hash: hashes[i]!, address }));
   const gaps = { quiet: [] as number[], copying: [] as number[] };
   await side.answer(promptOf(0));

@@ -1,6 +1,6 @@
 /**
- * `bun run bench kv [--only copies|engine|tiers|turns|pairs]`: blocks beyond the engine. TROUPE_BENCH_DISK
- * is a folder on the disk that is to be measured.
+ * `bun run bench kv [--only copies|engine|tiers|turns|pairs] [--block-size N]`: blocks beyond the
+ * engine. TROUPE_BENCH_DISK is a folder on the disk that is to be measured.
  */
 import type { Report } from "../bench.ts";
 import { benchCopies } from "./copies.ts";

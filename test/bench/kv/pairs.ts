@@ -17,6 +17,7 @@ import { default_source, modelPath } from "../parts/engine.ts";
 import { firstModel } from "../start.ts";
 import { median, rounded } from "../statistics.ts";
 import { ask, drawnPrompt } from "./asking.ts";
+import { blockFlags } from "./block-size.ts";
 
 const HANDED = 1_024;
 const LONG = 4_000;
@@ -34,7 +35,7 @@ type Beside = { readonly kept: number; readonly gap_ms: number; readonly prompt_
 async function open(flags: readonly string[]): Promise<Side> {
   const path = await modelPath(process.env.TROUPE_BENCH_MODEL ?? default_source);
   const all = ["--model", path, "--model-name", "bench", "--context-length", "8192"];
-  const cluster = await startCluster([...all, "--kv-tokens", "16384", ...flags], {
+  const cluster = await startCluster([...all, "--kv-tokens", "16384", ...blockFlags, ...flags], {
     timeout_ms: 120_000,
   });
   return { cluster, model: await firstModel(cluster.url) };

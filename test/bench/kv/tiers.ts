@@ -12,6 +12,7 @@ import { default_source, modelPath } from "../parts/engine.ts";
 import { firstModel } from "../start.ts";
 import { median, rounded } from "../statistics.ts";
 import { type Asked, ask, drawnPrompt } from "./asking.ts";
+import { block_size, blockFlags } from "./block-size.ts";
 
 const PREFIX = 1_024;
 const ROUNDS = 5;
@@ -62,14 +63,14 @@ export async function benchTiers(report: Report): Promise<void> {
   const source = process.env.TROUPE_BENCH_MODEL ?? default_source;
   const folder = mkdtempSync(join(process.env.TROUPE_BENCH_DISK ?? tmpdir(), "troupe-bench-kv-"));
   const flags = [
-    ...["--model", await modelPath(source), "--model-name", "bench"],
+    ...["--model", await modelPath(source), "--model-name", "bench", ...blockFlags],
     ...["--kv-tokens", "4096", "--context-length", "2048", "--kv-host-bytes", "1GiB"],
     ...["--kv-disk-bytes", "2GiB", "--kv-disk-dir", folder],
   ];
   const times = { cold: [], g1: [], g2: [], restart: [], g3: [], peer: [] } as {
     readonly [tier: string]: number[];
   };
-  const blocks = PREFIX / 64;
+  const blocks = PREFIX / block_size;
   try {
     {
       await using cluster = await startCluster(flags, { timeout_ms: 120_000 });
@@ -121,5 +122,8 @@ export async function benchTiers(report: Report): Promise<void> {
     [`ttft_${tier}_ms`, rounded(median(all), 1)] as const,
     [`${tier}_of_cold`, rounded(median(all) / cold_ms, 3)] as const,
   ]);
-  report({ case: `first token, ${PREFIX} cached`, model: source, ...Object.fromEntries(figures) });
+  report({
+    ...{ case: `first token, ${PREFIX} cached`, model: source, block_size },
+    ...Object.fromEntries(figures),
+  });
 }

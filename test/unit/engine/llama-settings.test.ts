@@ -64,6 +64,10 @@ test.each([
   ["--prefill-chunk 513", /--prefill-chunk 513 is more than .* --batch-size 512/],
   ["--prefill-chunk 200 --batch-size 128", /--prefill-chunk 200 .* --batch-size 128/],
   ["--max-num-seqs 65", /at most 64/],
+  ["--block-size 48", /^--block-size is one of 16, 32, 64 for the llama engine, not 48$/],
+  ["--block-size 128", /^--block-size is one of 16, 32, 64 /],
+  ["--block-size -1", /from 0 to/],
+  ["--engine echo --block-size 32", /^--block-size says nothing to the echo engine: leave it out$/],
   ["--speculate off --draft-model a.gguf", /a.gguf guesses nothing .* leave one of the two out$/],
   ["--speculate a.gguf", /--speculate is one of off, ngram, not "a.gguf"; .* --draft-model$/],
   ["--draft-model a.gguf --draft-model b.gguf", /one is given twice/],
@@ -88,6 +92,8 @@ test("what holds is taken", () => {
     "--batch-size 24 --max-num-seqs 8 --prefill-chunk 24",
     "--kv-tokens 4096 --context-length 4096",
     "--prefill-chunk 512",
+    "--block-size 32",
+    "--engine mocker --block-size 48",
   ]) {
     expect(() => settle([parseFlags(flags.split(" "))], [])).not.toThrow();
   }

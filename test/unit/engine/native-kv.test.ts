@@ -26,6 +26,8 @@ async function drive(options: Partial<Parameters<typeof openLlama>[0]>): Promise
   return new EngineDriver(engine);
 }
 
+const SIZES = [16, 32, 64];
+
 /** The same for the same seed: a prompt of ordinary tokens. */
 function prompt(seed: number, length: number): number[] {
   let state = seed * 2654435761;
@@ -84,16 +86,51 @@ test("the least recently used beginning goes first", async () => {
   expect(await cached(2)).toBeLessThan(192);
 });
 
-test("a conversation that grows finds every turn before it", async () => {
-  const driver = await drive({ kv_tokens: 4096 });
-  let tokens = prompt(7, 70);
-  for (let turn = 0; turn < 5; turn++) {
-    const [answer] = await driver.run([request(1, tokens, 40)]);
-    if (turn > 0) {
-      const known = tokens.length - 10 - 1; // the last token of an answer is never computed
-      expect(answer!.finished!.cached_tokens).toBe(Math.floor(known / 64) * 64);
+test.each(SIZES)(
+  "a conversation that grows finds every turn before it, by blocks of %d",
+  async (block_size) => {
+    const driver = await drive({ kv_tokens: 4096, block_size });
+    let tokens = prompt(7, 70);
+    for (let turn = 0; turn < 5; turn++) {
+      const [answer] = await driver.run([request(1, tokens, 40)]);
+      if (turn > 0) {
+        const known = tokens.length - 10 - 1; // the last token of an answer is never computed
+        expect(answer!.finished!.cached_tokens).toBe(Math.floor(known / block_size) * block_size);
+      }
+      tokens = [...tokens, ...answer!.tokens, ...prompt(70 + turn, 10)];
     }
-    tokens = [...tokens, ...answer!.tokens, ...prompt(70 + turn, 10)];
+  },
+);
+
+test("blocks of any size give the same answers, from the cache and without", async () => {
+  const prompts = Array.from({ length: 6 }, (_, i) => prompt(300 + i, 40 + 37 * i));
+  const texts: (readonly number[])[][] = [];
+  for (const block_size of SIZES) {
+    const driver = await drive({ kv_tokens: 4096, block_size });
+    expect(driver.engine.describe()).toMatchObject({ block_size, total_blocks: 4096 / block_size });
+    const answers: (readonly number[])[] = [];
+    for (const tokens of prompts) {
+      const [cold, warm] = [
+        (await driver.run([request(1, tokens, 30)]))[0]!,
+        (await driver.run([request(2, tokens, 30)]))[0]!,
+      ];
+      expect(cold.finished!.cached_tokens).toBe(0);
+      const full = Math.floor((tokens.length - 1) / block_size);
+      expect(warm.finished!.cached_tokens).toBe(full * block_size);
+      answers.push([...cold.tokens], [...warm.tokens]);
+    }
+    texts.push(answers);
+    await engine!.close();
+    engine = undefined;
+  }
+  for (const answers of texts) expect(answers).toEqual(texts[0]!);
+}, 20_000);
+
+test("blocks of another size are refused in one line", async () => {
+  for (const block_size of [8, 48, 128]) {
+    await expect(drive({ block_size })).rejects.toThrow(
+      `a cache block has 16, 32 or 64 tokens, not ${block_size}`,
+    );
   }
 });
 
@@ -119,48 +156,55 @@ test("without the prefix cache nothing stays behind", async () => {
   expect(driver.engine.stats().cached_blocks).toBe(0);
 });
 
-test("random arrivals, cancels and lengths leave nothing behind", async () => {
-  const driver = await drive({ kv_tokens: 1536, max_num_seqs: 24, max_queue: 200 });
-  let state = 12345;
-  const random = (n: number) => {
-    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
-    return (state >>> 8) % n;
-  };
-  const made = new Map<number, { max: number; cancelled: boolean }>();
-  for (let handle = 0; handle < 400; handle++) {
-    const tokens = [...prompt(random(6), 64 * random(4)), ...prompt(5000 + handle, 1 + random(40))];
-    const max = 1 + random(150);
-    const sampling = { ...GREEDY, temperature: random(2), seed: BigInt(handle) };
-    const r = request(handle, tokens, max, { sampling, logprobs: random(8) - 1 });
-    while (driver.engine.submit(r)?.code === "queue_full") {
-      if (!driver.pump()) await Bun.sleep(1);
+test.each(SIZES)(
+  "random arrivals, cancels and lengths leave nothing behind, in blocks of %d",
+  async (block_size) => {
+    const driver = await drive({ kv_tokens: 1536, max_num_seqs: 24, max_queue: 200, block_size });
+    let state = 12345;
+    const random = (n: number) => {
+      state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+      return (state >>> 8) % n;
+    };
+    const made = new Map<number, { max: number; cancelled: boolean }>();
+    for (let handle = 0; handle < 400; handle++) {
+      const tokens = [
+        ...prompt(random(6), 64 * random(4)),
+        ...prompt(5000 + handle, 1 + random(40)),
+      ];
+      const max = 1 + random(150);
+      const sampling = { ...GREEDY, temperature: random(2), seed: BigInt(handle) };
+      const r = request(handle, tokens, max, { sampling, logprobs: random(8) - 1 });
+      while (driver.engine.submit(r)?.code === "queue_full") {
+        if (!driver.pump()) await Bun.sleep(1);
+      }
+      made.set(handle, { max, cancelled: false });
+      if (random(4) === 0) {
+        const victim = random(handle + 1);
+        made.get(victim)!.cancelled = true;
+        driver.engine.cancel(victim);
+      }
+      if (random(3) === 0) driver.pump(random(50) + 1);
     }
-    made.set(handle, { max, cancelled: false });
-    if (random(4) === 0) {
-      const victim = random(handle + 1);
-      made.get(victim)!.cancelled = true;
-      driver.engine.cancel(victim);
+    const ended = () => [...made.keys()].every((handle) => driver.answer(handle).finished);
+    await driver.until(ended);
+    for (const [handle, { max, cancelled }] of made) {
+      const answer = driver.answer(handle);
+      expect(answer.faults).toEqual([]);
+      if (answer.finished!.reason === "cancelled") expect(cancelled).toBe(true);
+      else expect(answer.tokens).toHaveLength(max);
     }
-    if (random(3) === 0) driver.pump(random(50) + 1);
-  }
-  const ended = () => [...made.keys()].every((handle) => driver.answer(handle).finished);
-  await driver.until(ended);
-  for (const [handle, { max, cancelled }] of made) {
-    const answer = driver.answer(handle);
-    expect(answer.faults).toEqual([]);
-    if (answer.finished!.reason === "cancelled") expect(cancelled).toBe(true);
-    else expect(answer.tokens).toHaveLength(max);
-  }
-  expect(driver.engine.stats()).toMatchObject({ running: 0, waiting: 0, used_blocks: 0 });
-}, 20_000);
+    expect(driver.engine.stats()).toMatchObject({ running: 0, waiting: 0, used_blocks: 0 });
+  },
+  20_000,
+);
 
 test("nobody says how large the cache is: by free memory and by who shares it, a context at least", async () => {
   const cells = async (options: Partial<Parameters<typeof openLlama>[0]>) => {
     const { engine } = await drive({ max_num_seqs: 64, ...options });
-    const { total_blocks, build } = engine.describe();
+    const { total_blocks, block_size, build } = engine.describe();
     await engine.close();
-    expect(build).toContain(`cache: ${total_blocks * 64} tokens`);
-    return total_blocks * 64;
+    expect(build).toContain(`cache: ${total_blocks * block_size} tokens`);
+    return total_blocks * block_size;
   };
   expect(await cells({})).toBe(64 * 256);
   expect(await cells({ max_num_seqs: 8 })).toBe(8 * 256);

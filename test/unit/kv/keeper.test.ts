@@ -1,6 +1,6 @@
 /** The keeper of blocks as its workers see it: spaces, slots, leases, and what the dead leave. */
 import { describe, expect, test } from "bun:test";
-import { hashesIn, packedHashes } from "../../../actors/kv/kv.ts";
+import { hashesIn, identityText, packedHashes } from "../../../actors/kv/kv.ts";
 import type { KvArrived, KvKeeperMessage, KvSpace, KvTierNews } from "../../../proto/index.ts";
 import { Actor } from "../../../runtime/kernel/actor.ts";
 import type { Message } from "../../../runtime/kernel/message.ts";
@@ -151,6 +151,23 @@ test("models have spaces of their own, and only one that nobody has gives way", 
   system.stop(b.ref);
   await clock.advance(1_000);
   expect(await c.open({ model: "third" })).toMatchObject({ slots: 8, base: 8 * BLOCK });
+});
+
+test("blocks of another size are nobody's but those of its workers, though they weigh the same", async () => {
+  const { system, worker } = await keeperWorld({ areas: 2 });
+  const [small, large] = [worker(10), worker(11)];
+  const [own, other] = [await small.open({ block_size: 16 }), await large.open({ block_size: 64 })];
+  expect([own.slots, other.slots]).toEqual([8, 8]);
+  expect(other.space).not.toBe(own.space);
+  const hashes = [1n, 2n];
+  expect(await small.reserve(own.space, hashes)).toHaveLength(2);
+  small.filled(own.space, hashes);
+  expect((await small.find(own.space, hashes)).slots).toHaveLength(2);
+  expect((await large.find(other.space, hashes)).slots).toEqual([]);
+  // So names folders, files, peers and stores.
+  const texts = [16, 32, 64].map((block_size) => identityText(identity({ block_size })));
+  expect(new Set(texts).size).toBe(3);
+  await system.shutdown();
 });
 
 test("the segment's name goes with the keeper", async () => {

@@ -43,7 +43,7 @@ test("what it took, in one line", () => {
   for (const [more, text] of cases) expect(memoryText({ ...numbers, ...more })).toBe(text);
 });
 
-const common = { context_length: 0, max_num_seqs: 0, threads: 0 };
+const common = { context_length: 0, max_num_seqs: 0, block_size: 0, threads: 0 };
 const fit = { context_length: 4_096, weights: "shared" } as const;
 
 test("what it may take: as the machine has it, unless somebody said it", () => {

@@ -20,9 +20,9 @@ async function opened(options: Partial<LlamaOptions>) {
   const given = { model: LONG, threads: 1, max_num_seqs: 4, ...options };
   const engine = await openLlama(given).catch((error: Error) => error.message);
   if (typeof engine === "string") return { refused: engine };
-  const { context_length, total_blocks, memory = "" } = engine.describe();
+  const { context_length, total_blocks, block_size, memory = "" } = engine.describe();
   await engine.close();
-  return { context_length, cells: total_blocks * 64, memory };
+  return { context_length, cells: total_blocks * block_size, memory };
 }
 
 test("a wish is cut to a power of two that fits, a demand is refused with what would fit", async () => {
