@@ -372,6 +372,18 @@ static void batch_add(struct tr_engine *e, struct seq *seq, uint32_t n, bool all
   if (seq->n_past + n >= slot->n) seq->output = b->n_tokens - 1 - (int32_t)seq->drafted;
 }
 
+/* What a step computes: next tokens with guesses behind them, and prompts. */
+struct step {
+  uint32_t decoding;
+  uint32_t drafted;
+  uint32_t prompts;
+};
+
+/* All that it knows is computed but the last token, of which it draws the next one. */
+static bool seq_decodes(const struct tr_engine *e, const struct seq *seq) {
+  return e->slots[seq->slot].n - seq->n_past == 1;
+}
+
 #include "adapters.c"
 static void seq_draw(struct tr_engine *e, struct seq *seq, float *logits);
 static int32_t seq_choose(struct tr_engine *e, struct seq *seq, float *logits, uint32_t index,
@@ -388,31 +400,42 @@ static bool is_end(const struct tr_engine *e, const struct slot *slot, int32_t t
 #include "drafts/drafter-plan.c"
 #include "drafts/drafter.c"
 
-/* Tokens each sequence computes this step, into `e->share`; their sum. Who decodes goes first. */
-static uint32_t step_plan(struct tr_engine *e) {
-  uint32_t total = 0;
+/* Prompts that are not computed to their end, those of this turn. */
+static uint32_t prompts_waiting(const struct tr_engine *e) {
+  uint32_t n = 0;
   for (uint32_t i = 0; i < e->max_seqs; i++) {
     const struct seq *seq = &e->seqs[i];
-    bool decodes = has_turn(e, seq) && e->slots[seq->slot].n - seq->n_past == 1;
-    e->share[i] = decodes;
-    total += decodes;
+    n += has_turn(e, seq) && !seq->parked && !seq_decodes(e, seq);
   }
-  struct prompt_room room = prompt_room(e, total);
+  return n;
+}
+
+/* Tokens each sequence computes this step, into `e->share`. */
+static struct step step_plan(struct tr_engine *e) {
+  struct step step = {0, 0, 0};
+  for (uint32_t i = 0; i < e->max_seqs; i++) {
+    const struct seq *seq = &e->seqs[i];
+    bool decodes = has_turn(e, seq) && seq_decodes(e, seq);
+    e->share[i] = decodes;
+    step.decoding += decodes;
+  }
+  struct prompt_room room = prompt_room(e, step.decoding, prompts_waiting(e));
+  uint32_t most = e->batch_tokens - (e->parts_apart ? 0 : step.decoding);
+  if (room.tokens > most) room.tokens = most;
   for (bool first = true;; first = false) {
     struct seq *next = NULL;
-    if (room.tokens > e->batch_tokens - total) room.tokens = e->batch_tokens - total;
     for (uint32_t i = 0; room.tokens > 0 && i < e->max_seqs; i++) {
       struct seq *seq = &e->seqs[i];
       if (!has_turn(e, seq) || e->share[i] > 0) continue;
       if (seq->parked) continue; /* all of it is computed */
       if (!next || seq->order < next->order) next = seq;
     }
-    if (!next) return total;
+    if (!next) return step;
     uint32_t left = e->slots[next->slot].n - next->n_past;
     uint32_t n = prompt_take(&room, next->n_past, left, first);
-    if (n == 0) return total;
+    if (n == 0) return step;
     e->share[next - e->seqs] = n;
-    total += n;
+    step.prompts += n;
   }
 }
 
@@ -555,58 +578,98 @@ static void publish_sums(struct tr_engine *e, double step_ms) {
   e->stats[TR_STAT_BUSY_MS] = sums->busy_ms;
 }
 
-/* Tokens of this step, with cells for all of them; 0: none, or the step has failed. */
-static uint32_t step_plan_with_room(struct tr_engine *e) {
+/* The step, with cells for all of its tokens; no tokens: there are none, or it has failed. */
+static struct step step_plan_with_room(struct tr_engine *e) {
   for (;;) {
-    uint32_t total = step_plan(e);
-    enum room room = room_make(e, total);
-    if (room == ROOM_MADE) return draft_plan(e, total);
+    struct step step = step_plan(e);
+    enum room room = room_make(e, step.decoding + step.prompts);
     if (room == ROOM_COUNT_AGAIN) continue;
+    if (room == ROOM_MADE) {
+      draft_plan(e, &step);
+      return step;
+    }
     step_failed(e, DECODE_NO_ROOM); /* cannot be, see the head of this file; but never spin */
-    return 0;
+    return (struct step){0, 0, 0};
   }
 }
 
-static void step_generate(struct tr_engine *e) {
-  pick_turn(e);
-  uint32_t total = step_plan_with_room(e), decoding = 0, drafted = 0;
-  double cells = 0; /* that tokens of prompts look back at */
-  bool goes_on = true; /* no prompt ends in this step */
-  if (total == 0) return;
+/* What a batch has of a step. */
+enum part { PART_NEXT_TOKENS, PART_PROMPTS, PART_ALL };
+
+static bool part_has(const struct tr_engine *e, enum part part, const struct seq *seq) {
+  if (e->share[seq - e->seqs] == 0) return false;
+  return part == PART_ALL || seq_decodes(e, seq) == (part == PART_NEXT_TOKENS);
+}
+
+/* Fills the batch. Cells that tokens of prompts look back at are in `*cells`. False: a prompt ends. */
+static bool part_begin(struct tr_engine *e, enum part part, double *cells) {
+  bool goes_on = true;
+  *cells = 0;
   e->batch.n_tokens = 0;
   for (uint32_t i = 0; i < e->max_seqs; i++) {
-    e->seqs[i].output = -1;
-    if (e->share[i] > 0) batch_add(e, &e->seqs[i], e->share[i], false);
-    if (e->share[i] - e->seqs[i].drafted == 1 && e->seqs[i].output >= 0) decoding++;
-    else if (e->share[i] > 0) goes_on = goes_on && e->seqs[i].output < 0;
-    cells += e->share[i] > 1 ? (double)e->share[i] * (e->seqs[i].n_past + e->share[i] / 2) : 0;
-    if (e->share[i] > 0) drafted += e->seqs[i].drafted;
+    struct seq *seq = &e->seqs[i];
+    seq->output = -1;
+    if (!part_has(e, part, seq)) continue;
+    batch_add(e, seq, e->share[i], false);
+    if (seq_decodes(e, seq)) continue;
+    *cells += (double)e->share[i] * (seq->n_past + e->share[i] / 2);
+    goes_on = goes_on && seq->output < 0;
   }
-  count_pass(e, total - drafted - decoding, decoding > 0);
-  double start = now_ms();
+  return goes_on;
+}
+
+/*
+ * Computes one batch of a step, and draws from it. What was computed is taken out of `e->share`.
+ * False: the step is over.
+ */
+static bool step_part(struct tr_engine *e, const struct step *step, enum part part) {
+  bool had[TR_MAX_SEQS], alone = part == PART_NEXT_TOKENS || step->prompts == 0;
+  double cells, start = now_ms();
+  bool goes_on = part_begin(e, part, &cells);
   int32_t code = step_decode(e, e->turn);
   if (code != 0) {
     step_not_done(e, code);
-    return;
+    return false;
   }
   cache_unlist_broken(&e->cache);
   if (e->n_masked > 0) masks_take(e);
   for (uint32_t i = 0; i < e->max_seqs; i++) {
     struct seq *seq = &e->seqs[i];
-    if (e->share[i] == 0) continue;
+    had[i] = part_has(e, part, seq);
+    if (!had[i]) continue;
     seq->n_past += e->share[i] - seq->drafted;
+    e->share[i] = 0;
     if (seq->drafted > 0) draft_check(e, seq);
     else if (seq->output >= 0) step_sample(e, seq);
   }
-  if (total == decoding + drafted) {
-    cost_saw(e, total, now_ms() - start);
-    cost_rest(e);
-  } else if (goes_on) prompt_saw(e, total - decoding - drafted, cells, decoding, now_ms() - start);
+  double ms = now_ms() - start;
+  if (alone) cost_saw(e, step->decoding + step->drafted, ms);
+  else if (goes_on) prompt_saw(e, step->prompts, cells, part == PART_ALL ? step->decoding : 0, ms);
   if (e->n_wanted > 0) masks_ask(e);
   /* After the samples are out: bookkeeping must not delay the stream. */
   wake_for_news(e);
   for (uint32_t i = 0; i < e->max_seqs; i++)
-    if (e->seqs[i].live && e->share[i] > 0) seq_publish(e, &e->seqs[i]);
+    if (had[i] && e->seqs[i].live) seq_publish(e, &e->seqs[i]);
+  return true;
+}
+
+/*
+ * On a processor next tokens and prompts are batches of their own. Attention takes 64 rows of a
+ * batch at once there, and computes for all of them what one of them looks at: next tokens beside
+ * a prompt would have its rows look at the cells of all answers.
+ */
+static void step_generate(struct tr_engine *e) {
+  pick_turn(e);
+  struct step step = step_plan_with_room(e);
+  if (step.decoding + step.prompts == 0) return;
+  count_pass(e, step.prompts, step.decoding > 0);
+  bool apart = e->parts_apart && step.decoding > 0 && step.prompts > 0;
+  if (!apart) {
+    step_part(e, &step, PART_ALL);
+  } else if (step_part(e, &step, PART_NEXT_TOKENS)) {
+    step_part(e, &step, PART_PROMPTS);
+  }
+  if (step.prompts == 0) cost_rest(e);
 }
 
 /*

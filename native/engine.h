@@ -183,6 +183,7 @@ struct tr_engine {
   bool prefix_cache;
   bool speculates;
   bool fixed_shapes; /* for tests */
+  bool parts_apart;  /* next tokens and prompts of a step are batches of their own */
   struct drafter *drafter; /* NULL: there is none, or it has failed */
   struct batch_cost cost;
   bool costs_known; /* from an earlier start */

@@ -344,6 +344,7 @@ static int32_t load_all(struct tr_engine *e) {
   if ((code = load_block_size(e)) != TR_OK) return code;
   if ((code = load_model(e, available)) != TR_OK) return code;
   if ((code = load_context(e, available, gpu > 0)) != TR_OK) return code;
+  e->parts_apart = load_gpu_layers(e, gpu > 0) == 0;
   threads_start(e);
   if ((code = load_memory(e)) != TR_OK) return code;
   if (e->speculates) recent_init(&e->recent);

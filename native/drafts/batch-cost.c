@@ -22,7 +22,16 @@ static void cost_learn(struct batch_cost *cost, uint32_t n, double ms) {
 
 static void cost_saw(struct tr_engine *e, uint32_t n, double ms) { cost_learn(&e->cost, n, ms); }
 
-/* Between two sizes that were seen it is linear; beyond the last it rises as before it. */
+/* How it rises from one size that was seen to a larger one. */
+static double cost_slope(const double *ms, uint32_t from, uint32_t to) {
+  return from > 0 && from < to ? (ms[to] - ms[from]) / (to - from) : ms[to] / to;
+}
+
+/*
+ * Between two sizes that were seen it is linear. Beyond the last it rises as before it, or as from
+ * the first on, whichever is more: kernels compute rows by eights or so, and some sizes cost no more
+ * than half of them.
+ */
 static double cost_at(const struct batch_cost *cost, uint32_t n) {
   const double *ms = cost->ms;
   uint32_t low = n, high = n;
@@ -31,9 +40,11 @@ static double cost_at(const struct batch_cost *cost, uint32_t n) {
   if (low == n) return ms[n];
   if (low == 0) return high <= COST_MOST ? ms[high] : 1;
   if (high > COST_MOST) {
-    uint32_t before = low - 1;
+    uint32_t before = low - 1, first = 1;
     while (before > 0 && ms[before] == 0) before--;
-    double slope = before > 0 ? (ms[low] - ms[before]) / (low - before) : ms[low] / low;
+    while (ms[first] == 0) first++;
+    double last = cost_slope(ms, before, low), all = cost_slope(ms, first, low);
+    double slope = last > all ? last : all;
     return ms[low] + (slope > 0 ? slope : 0) * (n - low);
   }
   return ms[low] + (ms[high] - ms[low]) * (n - low) / (high - low);
@@ -61,7 +72,7 @@ static double cost_try(struct tr_engine *e, uint32_t n, bool all_draw) {
 
 /* Batches of some sizes, before any request; what a slow model has no time for is learned later. */
 static void cost_measure(struct tr_engine *e) {
-  static const uint32_t sizes[] = {1, 8, 4, 2, 16};
+  static const uint32_t sizes[] = {1, 8, 4, 2, 16, 32};
   double until = now_ms() + COST_MEASURE_MS;
   for (uint32_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     if (sizes[i] > e->max_outputs) continue;

@@ -199,30 +199,24 @@ static uint32_t draft_left(const struct tr_engine *e, const struct slot *slot, u
 }
 
 static bool drafts(const struct tr_engine *e, const struct seq *seq) {
-  const struct slot *slot = &e->slots[seq->slot];
-  return e->share[seq - e->seqs] == 1 && slot->n - seq->n_past == 1;
-}
-
-/* Is there a prompt in this step? */
-static bool draft_waits(const struct tr_engine *e) {
-  for (uint32_t i = 0; i < e->max_seqs; i++)
-    if (e->share[i] > 0 && !drafts(e, &e->seqs[i])) return true;
-  return false;
+  return e->share[seq - e->seqs] == 1 && seq_decodes(e, seq);
 }
 
 /*
- * Guesses of the sequences that decode in this step, if nothing else is computed in it. `total` are
- * their tokens. Returns the sum with the guesses; cached blocks give way to them, nobody is preempted.
+ * Guesses of the sequences that decode in this step, if their batch has nothing else. Cached blocks
+ * give way to them, nobody is preempted.
  */
-static uint32_t draft_plan(struct tr_engine *e, uint32_t total) {
+static void draft_plan(struct tr_engine *e, struct step *step) {
   struct draft_choice c = {.n_seqs = 0};
+  uint32_t total = step->decoding;
   uint32_t most = e->max_outputs < e->batch_tokens ? e->max_outputs : e->batch_tokens;
   uint32_t cells = room_without_preempting(e, 0);
   for (uint32_t i = 0; i < e->max_seqs; i++) e->seqs[i].drafted = 0;
-  if (!e->speculates || total == 0 || draft_waits(e)) return total;
+  if (!e->speculates || total == 0 || (step->prompts > 0 && !e->parts_apart)) return;
+  cells = cells > step->prompts ? cells - step->prompts : 0;
   if (total >= most || cells <= total) {
     e->asks_forced = false;
-    return total;
+    return;
   }
   uint32_t room = most - total;
   if (room > cells - total) room = cells - total;
@@ -230,7 +224,7 @@ static uint32_t draft_plan(struct tr_engine *e, uint32_t total) {
   forced_wait(e, total);
   for (uint32_t i = 0; i < e->max_seqs; i++) {
     struct seq *seq = &e->seqs[i];
-    if (e->share[i] == 0) continue;
+    if (!drafts(e, seq)) continue;
     struct slot *slot = &e->slots[seq->slot];
     uint32_t left = draft_left(e, slot, room);
     uint32_t at = c.n_seqs;
@@ -268,15 +262,15 @@ static uint32_t draft_plan(struct tr_engine *e, uint32_t total) {
   /* Who does not draft forgets why: its text may have become another one. */
   for (uint32_t i = 0; i < e->max_seqs; i++) {
     struct seq *seq = &e->seqs[i];
-    if (e->share[i] != 1 || seq->drafted > 0) continue;
+    if (!drafts(e, seq)) continue;
     for (uint32_t source = 0; source < TR_DRAFT_SOURCES; source++) {
       seq->drafts[source].tried *= DRAFT_KEEPS_IDLE;
       seq->drafts[source].right *= DRAFT_KEEPS_IDLE;
     }
   }
-  (void)room_make(e, total + n_best); /* it is there, as was counted above */
+  step->drafted = n_best;
+  (void)room_make(e, total + n_best + step->prompts); /* it is there, as was counted above */
   if (n_best > 0 && e->n_masked > 0) guesses_ask(e);
-  return total + n_best;
 }
 
 /* ── what became of them ───────────────────────────────────────────────────────────────────── */

@@ -3,7 +3,11 @@
  *
  *   a step's time     next tokens of the answers │ prompts: PROMPT_MS, or PROMPT_TIMES as long as
  *                     ├──────── step_ms ────────┼──── the answers' part, whichever is more ─────┤
+ *                                                     and that as often as prompts wait
  *   of which tokens   ms ÷ what a token takes that looks back at so many cells
+ *
+ * Each prompt that waits is somebody's first token. Where many wait, a next token of an answer is
+ * set back by what sets all of these forward, and answers that begin together fill the steps behind.
  *
  * A token far into a prompt costs more than one at its beginning. So the parts of a prompt get
  * smaller, where parts of one size would make the answers slower and slower.
@@ -50,7 +54,7 @@ static double prompt_each(const struct prompt_cost *cost, double cells) {
 struct prompt_room {
   uint32_t tokens;
   double ms; /* negative: no bound */
-  uint32_t rows; /* that the batch has already */
+  uint32_t rows; /* of the batch so far */
   const struct prompt_cost *cost;
 };
 
@@ -58,7 +62,6 @@ struct prompt_room {
 static uint32_t prompt_even(uint32_t rows, uint32_t n) {
   uint32_t tiles = (rows + n) / PROMPT_TILE * PROMPT_TILE;
   uint32_t few = (rows + n) / PROMPT_ROWS * PROMPT_ROWS;
-  if (rows == 0) return n;
   if (tiles > rows && 4 * (tiles - rows) >= 3 * n) return tiles - rows;
   return few > rows ? few - rows : 0;
 }
@@ -84,20 +87,26 @@ static uint32_t prompt_take(struct prompt_room *room, uint32_t from, uint32_t le
   return n;
 }
 
-/* The room beside `decoding` answers. Where costs are not known it is --prefill-chunk. */
-static struct prompt_room prompt_room(const struct tr_engine *e, uint32_t decoding) {
+/*
+ * The room of `waiting` prompts beside `decoding` answers. Where costs are not known it is
+ * --prefill-chunk for each.
+ */
+static struct prompt_room prompt_room(const struct tr_engine *e, uint32_t decoding,
+                                      uint32_t waiting) {
   uint32_t tokens = decoding > 0 ? e->prefill_chunk : e->prefill_alone;
-  struct prompt_room room = {
-      .tokens = tokens, .ms = -1, .rows = decoding, .cost = &e->held.prompt};
+  struct prompt_room room = {.tokens = tokens, .ms = -1, .cost = &e->held.prompt};
+  if (!e->parts_apart) room.rows = decoding;
   int32_t target = e->options[TR_OPT_ITL_TARGET_MS];
   if (target > 0) room.cost = &e->prompt.cost;
-  if (target == 0 || decoding == 0) return room;
-  if (target < 0) {
-    room.ms = prompt_ms(cost_at(&e->held.batch, decoding));
-  } else {
+  if (target > 0 && decoding > 0) {
     room.ms = target - cost_of(e, decoding);
     if (room.ms < 0) room.ms = 0;
   }
+  if (target >= 0) return room;
+  if (waiting == 0) waiting = 1;
+  if (e->options[TR_OPT_PREFILL_CHUNK] == 0) room.tokens = tokens * waiting;
+  if (room.tokens > e->batch_tokens) room.tokens = e->batch_tokens;
+  if (decoding > 0) room.ms = prompt_ms(cost_at(&e->held.batch, decoding)) * waiting;
   return room;
 }
 
@@ -120,8 +129,8 @@ static void prompt_learn(struct prompt_seen *seen, double cells, double each) {
 }
 
 /*
- * `tokens` of prompts were computed in a step in which `decoding` sequences drew; all of them
- * together looked back at `cells`. Ends of prompts are not told: what a step takes beside its
+ * `tokens` of prompts were computed in a batch in which `decoding` sequences drew; all of them
+ * together looked back at `cells`. Ends of prompts are not told: what a batch takes beside its
  * tokens would be shared by few.
  */
 static void prompt_saw(struct tr_engine *e, uint32_t tokens, double cells, uint32_t decoding,

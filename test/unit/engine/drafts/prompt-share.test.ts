@@ -7,7 +7,7 @@ import fc from "fast-check";
 const { symbols: c } = cc({
   source: join(import.meta.dir, "../../../support/llama/prompt-share-checks.c"),
   symbols: {
-    check_engine: { args: ["ptr", "ptr", "i32", "i32", "i32"], returns: "void" },
+    check_engine: { args: ["ptr", "ptr", "i32", "i32", "i32", "i32"], returns: "void" },
     check_step: { args: ["i32", "i32", "ptr", "ptr", "ptr"], returns: "i32" },
     check_learn: { args: ["i32", "ptr", "ptr", "ptr", "ptr"], returns: "i32" },
   },
@@ -19,6 +19,7 @@ const WORK_MS = 100;
 const TIMES = 2;
 const DEPTHS = 32;
 const DEPTH = 256;
+const BATCH_TOKENS = 4_096;
 
 type Known = {
   /** ms of a batch of so many next tokens. */
@@ -28,15 +29,17 @@ type Known = {
   readonly chunk: number;
   /** The same where nobody decodes; absent: chunk. */
   readonly alone?: number;
+  /** A person chose the chunk. */
+  readonly given?: boolean;
   /** -1: by the costs; 0: none. */
   readonly target_ms: number;
 };
 type Prompt = { readonly from: number; readonly left: number };
 
-function know({ step_ms, token_ms, chunk, alone = chunk, target_ms }: Known): void {
+function know({ step_ms, token_ms, chunk, alone = chunk, given = false, target_ms }: Known): void {
   const curve = Float64Array.from({ length: 64 }, (_, i) => step_ms(i + 1));
   const depths = Float64Array.from({ length: DEPTHS }, (_, i) => token_ms(i * DEPTH));
-  c.check_engine(curve, depths, chunk | 0, alone | 0, target_ms | 0);
+  c.check_engine(curve, depths, chunk | 0, alone | 0, target_ms | 0, given ? 1 : 0);
 }
 
 /** Tokens of each prompt in one step. */
@@ -56,24 +59,25 @@ const gemma: Known = {
   ...{ chunk: 64, target_ms: -1 },
 };
 const long = (from: number): Prompt => ({ from, left: 4_000 });
+const short: Prompt = { from: 0, left: 30 };
 
 const depth: Known["token_ms"] = (cells) => (cells === 2_048 ? 4 : 0);
 
 test.each<[string, Known, number, readonly Prompt[], readonly number[]]>([
+  ["at its beginning a prompt has a whole part", gemma, 7, [long(0)], [64]],
   [
-    "at its beginning a prompt has a whole part, which makes the batch even",
+    "far into it the part is what its time is enough for, in eights of rows",
     gemma,
     7,
-    [long(0)],
-    [57],
+    [long(4_000)],
+    [24],
   ],
-  ["far into it the part is what its time is enough for", gemma, 7, [long(4_000)], [25]],
   ["nobody decodes: nobody waits", gemma, 0, [long(4_000)], [64]],
   ["alone it has more", { ...gemma, alone: 256 }, 0, [long(4_000)], [256]],
-  ["but not beside one answer", { ...gemma, alone: 256 }, 1, [long(0)], [63]],
+  ["but not beside one answer", { ...gemma, alone: 256 }, 1, [long(0)], [64]],
   ["what is left fits", gemma, 7, [{ from: 0, left: 64 }], [64]],
-  ["switched off", { ...gemma, target_ms: 0 }, 7, [long(4_000)], [57]],
-  ["costs are not known", { ...gemma, token_ms: () => 0 }, 7, [long(4_000)], [57]],
+  ["switched off", { ...gemma, target_ms: 0 }, 7, [long(4_000)], [64]],
+  ["costs are not known", { ...gemma, token_ms: () => 0 }, 7, [long(4_000)], [64]],
   [
     "many answers make a long step, of which prompts keep two thirds",
     gemma,
@@ -86,20 +90,35 @@ test.each<[string, Known, number, readonly Prompt[], readonly number[]]>([
     { ...gemma, token_ms: depth },
     7,
     [long(9_000)],
-    [25],
+    [24],
   ],
-  ["or of the one behind", { ...gemma, token_ms: depth }, 7, [long(0)], [25]],
-  ["a target of its own", { ...gemma, target_ms: 80 }, 7, [long(0)], [17]],
+  ["or of the one behind", { ...gemma, token_ms: depth }, 7, [long(0)], [24]],
+  ["a target of its own", { ...gemma, target_ms: 80 }, 7, [long(0)], [16]],
   ["one that cannot be kept", { ...gemma, target_ms: 20 }, 7, [long(0)], [LEAST]],
   ["a prompt's rest", gemma, 7, [{ from: 4_000, left: 5 }], [5]],
   [
-    "two prompts share the time, the oldest first",
+    "two prompts have the time of two, the oldest first",
     gemma,
     7,
     [{ from: 0, left: 20 }, long(0)],
-    [20, 37],
+    [20, 108],
   ],
-  ["there is no time for a second", gemma, 7, [long(2_000), { from: 0, left: 9 }], [41, 0]],
+  ["there is no time for a second", gemma, 7, [long(4_000), { from: 0, left: 9 }], [56, 0]],
+  ["many short ones come all at once", gemma, 1, Array(6).fill(short), Array(6).fill(30)],
+  [
+    "but not with a target of its own",
+    { ...gemma, target_ms: 80 },
+    7,
+    [{ from: 0, left: 20 }, short],
+    [20, 0],
+  ],
+  [
+    "nor where a person chose the chunk",
+    { ...gemma, given: true },
+    7,
+    [short, short, short],
+    [30, 30, 0],
+  ],
 ])("%s", (_what, known, decoding, prompts, expected) => {
   expect(partsOf(known, decoding, prompts)).toEqual([...expected]);
 });
@@ -135,27 +154,30 @@ const someOf = fc.record({
 });
 const some = fc.array(someOf, { minLength: 1, maxLength: 5 });
 
-test("the first prompt always goes on, none has more than is left, all together no more than the chunk", () => {
+test("the first prompt always goes on, none has more than is left, all together no more than a chunk each", () => {
   const property = fc.property(
     knowns,
     targets,
     answers,
     some,
-    (known, target_ms, decoding, prompts) => {
-      const parts = partsOf({ ...known, target_ms }, decoding, prompts);
+    fc.boolean(),
+    (known, target_ms, decoding, prompts, given) => {
+      const parts = partsOf({ ...known, target_ms, given }, decoding, prompts);
       expect(parts[0]).toBeGreaterThanOrEqual(Math.min(LEAST, prompts[0]!.left, known.chunk));
       for (const [i, n] of parts.entries()) expect(n).toBeLessThanOrEqual(prompts[i]!.left);
-      expect(parts.reduce((sum, n) => sum + n, 0)).toBeLessThanOrEqual(known.chunk);
+      const chunks = given || target_ms >= 0 ? 1 : prompts.length;
+      const most = Math.min(known.chunk * chunks, BATCH_TOKENS);
+      expect(parts.reduce((sum, n) => sum + n, 0)).toBeLessThanOrEqual(most);
     },
   );
   fc.assert(property, { numRuns: 500 });
 });
 
-test("where a prompt is cut the batch has eights of rows", () => {
+test("where a prompt is cut its batch has eights of rows", () => {
   const property = fc.property(knowns, targets, someOf, (known, target_ms, prompt) => {
     for (const decoding of [1, 7, 30, 64]) {
       const [n = 0] = partsOf({ ...known, target_ms }, decoding, [prompt]);
-      if (n > LEAST && n < prompt.left) expect((decoding + n) % 8).toBe(0);
+      if (n > LEAST && n < prompt.left) expect(n % 8).toBe(0);
     }
   });
   fc.assert(property, { numRuns: 300 });
