@@ -113,7 +113,7 @@ test("pairs: who computes the prompt is inside the transfer; a hosted router tel
 test("an answer that moves shows its migration; a live one shows its text to who follows it", async () => {
   const slow = ["--engine", "mocker", "--workers", "2", "--speedup-ratio", "0.5"];
   await using cluster = await startCluster(slow);
-  const answer = measured(cluster, { prompt: "once upon a time", max_tokens: 150, stream: true });
+  const answer = measured(cluster, { prompt: "once upon a time", max_tokens: 300, stream: true });
   await until("a live request with tokens", 10_000, async () => {
     const [row] = await rowsOf(cluster);
     return row !== undefined && (await pageOf(cluster, row.id)).text.length > 20;

@@ -57,7 +57,11 @@ async function saysOf({ inspector }: Cluster, worker: string) {
   const response = await fetch(`${inspector}/api/actors/${id}/snapshot`);
   if (response.status !== 200) return undefined;
   const { snapshot } = (await response.json()) as {
-    readonly snapshot: { readonly ready: boolean; readonly role: string } | null;
+    readonly snapshot: {
+      readonly ready: boolean;
+      readonly role: string;
+      readonly answers: number;
+    } | null;
   };
   return snapshot ?? undefined;
 }
@@ -132,10 +136,15 @@ test("workers take the role that lacks some, and answers go on", async () => {
   const [to_decode] = first.decisions.flatMap(({ says }) => says);
   expect(to_decode).toMatch(/^make decode of prefill-[01] \(prefill\)$/);
 
-  // Then long prompts, beside short ones whose answers are on their way all the time.
-  const short = clients.start(6, (client) => clients.ask(`short ${client}`, 200 + 40 * client));
+  // Then long prompts, beside an answer at each decode worker that goes on for longer than that.
   await answering();
-  const prompting = clients.start(12, (client, nth) =>
+  const short = clients.start(2, (client) => clients.ask(`short ${client}`, 1_000));
+  await until("an answer at each decode worker", WAIT_MS, async () => {
+    const decoding = Object.entries(await rolesOf(cluster)).filter(([, role]) => role === "decode");
+    const says = await Promise.all(decoding.map(([worker]) => saysOf(cluster, worker)));
+    return says.length === 2 && says.every((each) => (each?.answers ?? 0) > 0);
+  });
+  const prompting = clients.start(16, (client, nth) =>
     clients.ask(`${client}.${nth} ${`prompt${client} `.repeat(120)}`, 1),
   );
   const by_role = await withRoles(cluster, 2, 1);
