@@ -2,8 +2,9 @@
  * `bun run check`: types, format and lint, and every test, in two lanes at once: what starts real
  * processes waits for them most of the time, so the rest computes beside it. Prints the steps of
  * the first lane as they go and those of the second when they have ended, then what was skipped
- * and why, and ends with `N passed, N failed, N skipped`; exits 1 when anything failed, or was
- * skipped where CI is set. A step counts as one.
+ * and why, then what failed and how, so that the end of a long output tells both, and ends with
+ * `N passed, N failed, N skipped`; exits 1 when anything failed, or was skipped where CI is set.
+ * A step counts as one.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -12,6 +13,7 @@ import {
   type Count,
   countOf,
   exitCodeOf,
+  failedTests,
   isCi,
   lastLine,
   skippedTests,
@@ -58,12 +60,17 @@ type Step = (live: boolean) => Promise<Count>;
 const step =
   (name: string, command: readonly string[]): Step =>
   async (live) => {
-    const { code } = await shown(name, command, live);
+    const { code, output } = await shown(name, command, live);
+    if (code !== 0) failures.push(`${name}: exit code ${code}\n${endOf(output)}`);
     return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
   };
 
 const reports = mkdtempSync(join(tmpdir(), "troupe-check-"));
 const skips: string[] = [];
+const failures: string[] = [];
+
+/** What a step said last, where no report says what failed. */
+const endOf = (output: string) => output.trimEnd().split("\n").slice(-40).join("\n");
 
 /** Runs the tests of one folder; its own count, or one failure when it printed none. */
 const tests =
@@ -75,7 +82,14 @@ const tests =
     const { code, output } = await shown(`test/${folder}`, command, live);
     const count = countOf(output, code);
     const file = Bun.file(report);
-    if (count.skipped > 0 && (await file.exists())) skips.push(...skippedTests(await file.text()));
+    const junit_text = (await file.exists()) ? await file.text() : "";
+    skips.push(...skippedTests(junit_text));
+    const failed = failedTests(junit_text);
+    failures.push(...failed);
+    // A process that dies in its tests, or a module that cannot be read, has no report.
+    if (failed.length < count.failed) {
+      failures.push(`test/${folder}: exit code ${code}\n${endOf(output)}`);
+    }
     return count;
   };
 
@@ -105,6 +119,8 @@ if (count.skipped > 0) {
   console.log(`\n── skipped${ci ? ", which fails where CI is set" : ""}`);
   for (const name of skips) console.log(name);
 }
+if (count.failed > 0) console.log("\n── failed");
+for (const each of failures) console.log(`\n${each}`);
 console.log(`\nin ${secondsSince(started_ms)} s`);
 console.log(lastLine(count));
 process.exit(exitCodeOf(count, ci));

@@ -31,12 +31,29 @@ export function skippedTests(junit: string): string[] {
   );
 }
 
+/** So many lines of what was wrong; the first ones say what it is. */
+const shown_lines = 30;
+
+/** `file:line: group > name`, and below it what was wrong, of each test that JUnit's report says failed. */
+export function failedTests(junit: string): string[] {
+  const pattern =
+    /<testcase name="([^"]*)" classname="([^"]*)"[^>]*?file="([^"]*)" line="(\d+)"[^>]*>\s*<failure type="([^"]*)"(?: message="([^"]*)")?(?:\s*\/>|>([^<]*)<\/failure>)/g;
+  return [...junit.matchAll(pattern)].map((match) => {
+    const [, name = "", group = "", file = "", line = "", type = "", message = "", text] = match;
+    const why = unescaped(text ?? (message || type))
+      .trimEnd()
+      .split("\n");
+    const test = unescaped(`${file}:${line}: ${group === "" ? "" : `${group} > `}${name}`);
+    return [test, ...why.slice(0, shown_lines).map((each) => `  ${each}`)].join("\n");
+  });
+}
+
 const entities: Readonly<Record<string, string>> = {
-  ...{ "&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&amp;": "&" },
+  ...{ "&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&amp;": "&", "&#10;": "\n" },
 };
 
 const unescaped = (text: string) =>
-  text.replace(/&(lt|gt|quot|apos|amp);/g, (entity) => entities[entity] ?? entity);
+  text.replace(/&(lt|gt|quot|apos|amp|#10);/g, (entity) => entities[entity] ?? entity);
 
 /** A machine that is there to test has to have what the tests need. */
 export const isCi = (env: Readonly<Record<string, string | undefined>>): boolean =>

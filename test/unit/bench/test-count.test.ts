@@ -8,6 +8,7 @@ import { lacksProgram } from "../../support/needs.ts";
 import {
   countOf,
   exitCodeOf,
+  failedTests,
   isCi,
   lastLine,
   skippedTests,
@@ -32,7 +33,8 @@ async function run(source: string) {
     new Response(child.stderr).text(),
   ]);
   const count = countOf(out + err, await child.exited);
-  return { count, skipped: skippedTests(await Bun.file(report).text()) };
+  const text = await Bun.file(report).text();
+  return { count, skipped: skippedTests(text), failed: failedTests(text) };
 }
 
 test("tests that need what is not there are counted and named with the reason", async () => {
@@ -61,6 +63,27 @@ test("a failing test, a crash and an empty run are failures", async () => {
   expect((await run(failing)).count).toEqual({ passed: 0, failed: 1, skipped: 0 });
   expect(countOf("", 0)).toEqual({ passed: 0, failed: 1, skipped: 0 });
   expect(countOf(" 3 pass\n 0 fail\n", 139)).toEqual({ passed: 3, failed: 1, skipped: 0 });
+});
+
+test("what failed is named with its place and with what was wrong", async () => {
+  const { count, failed } = await run(`
+    import { describe, expect, test } from "bun:test";
+    test("fine", () => {});
+    describe("a group", () => {
+      test("of 'two' & more", () => { expect({ a: "<b>" }).toEqual({ a: 2 }); });
+      test("slow", async () => { await Bun.sleep(1000); }, 10);
+      test("thrown", () => { throw new Error("what to do"); });
+    });
+  `);
+  expect(count).toEqual({ passed: 1, failed: 3, skipped: 0 });
+  expect(failed.map((each) => each.split("\n")[0])).toEqual([
+    "some.test.ts:5: a group > of 'two' & more",
+    "some.test.ts:6: a group > slow",
+    "some.test.ts:7: a group > thrown",
+  ]);
+  expect(failed[0]).toMatch(/\n {2}.*"a": "<b>"/);
+  expect(failed[1]).toContain("\n  test timed out");
+  expect(failed[2]).toContain("\n  Error: what to do");
 });
 
 test("skips fail where CI is set, and nowhere else", () => {
