@@ -166,17 +166,24 @@ test("an answer keeps its adapter when its worker is killed, and when a client r
   for (const worker of ["worker-0", "worker-1"]) {
     pids.set(worker, await pidOfWorker(cluster, worker));
   }
-  const response = await ask({ "x-resumable": "true" });
-  const reader = response.body!.getReader();
   let text = "";
-  while (eventsOf(text).length < 5) text += new TextDecoder().decode((await reader.read()).value);
-  // Such a small model would end the answer while we ask who makes it.
-  for (const pid of pids.values()) process.kill(pid, "SIGSTOP");
-  const killed = await workerOfLive("first");
-  for (const [worker, pid] of pids) process.kill(pid, worker === killed ? "SIGKILL" : "SIGCONT");
-  for (let read = await reader.read(); !read.done; read = await reader.read()) {
-    text += new TextDecoder().decode(read.value);
+  let killed: string | undefined;
+  // On a busy machine such a small model has made the whole answer before we have read of it, so
+  // that nobody is left to kill: then it is asked again.
+  for (let tries = 0; killed === undefined && tries < 20; tries++) {
+    const reader = (await ask({ "x-resumable": "true" })).body!.getReader();
+    const decoder = new TextDecoder();
+    text = "";
+    while (eventsOf(text).length < 5) text += decoder.decode((await reader.read()).value);
+    // It would also end the answer while we ask who makes it.
+    for (const pid of pids.values()) process.kill(pid, "SIGSTOP");
+    killed = await workerOfLive("first");
+    for (const [worker, pid] of pids) process.kill(pid, worker === killed ? "SIGKILL" : "SIGCONT");
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      text += decoder.decode(read.value);
+    }
   }
+  expect(killed).toBeDefined();
   const events = eventsOf(text);
   expectSameWay(scoredTokens(events), undisturbed);
   const [from] = events.slice(20);
@@ -189,15 +196,14 @@ test("an answer keeps its adapter when its worker is killed, and when a client r
   expect(rest.every(({ chunk }) => chunk.model === "first")).toBe(true);
 }, 60_000);
 
-/** Who makes the answer of this model that runs now. */
-async function workerOfLive(model: string): Promise<string> {
+/** Who makes the answer of this model that runs now; undefined: it has ended. */
+async function workerOfLive(model: string): Promise<string | undefined> {
   const response = await fetch(`${cluster.inspector}/api/requests`);
   const { requests } = (await response.json()) as {
     requests: { model: string; state: string; workers: string[] }[];
   };
   const live = requests.filter((row) => row.model === model && row.state === "live");
-  expect(live).toHaveLength(1);
-  return live[0]!.workers.at(-1)!;
+  return live[0]?.workers.at(-1);
 }
 
 type Chunk = {

@@ -166,7 +166,8 @@ test("workers take the role that lacks some, and answers go on", async () => {
   expect((JSON.parse(line ?? "{}") as { finished: number }).finished).toBeGreaterThan(0);
   await Promise.all([prompting(), short()]);
 
-  expect(clients.answers.length).toBeGreaterThan(40);
+  // Each client has one at least: 20 that answer, 2 short ones, 16 that prompt.
+  expect(clients.answers.length).toBeGreaterThanOrEqual(38);
   const broken = clients.answers.filter(
     ({ error, finish_reason }) => error !== undefined || finish_reason !== "length",
   );
