@@ -59,6 +59,8 @@ export type AnswerInput =
       readonly attempt: number;
       readonly code: RefusalCode;
       readonly message: string;
+      /** The worker prepares the answer still, and may take it when asked again. */
+      readonly not_yet?: boolean | undefined;
     }
   | {
       readonly kind: "worker_lost";

@@ -57,10 +57,11 @@ export function moveTo(
   return [...cancelled, ...ends, moves, ...left, ...startAt(state, leg, prefill)];
 }
 
+type GenerateRefused = Omit<Extract<AnswerInput, { kind: "generate_refused" }>, "kind" | "attempt">;
+
 export function onGenerateRefused(
   state: AnswerState,
-  code: RefusalCode,
-  message: string,
+  { code, message, not_yet = false }: GenerateRefused,
 ): readonly AnswerEffect[] {
   if (state.phase !== "starting") return [];
   // A form that one worker held already is none that no worker can hold.
@@ -71,6 +72,8 @@ export function onGenerateRefused(
   if (!hasBegun(state) && state.attempt >= state.limits.attempts) {
     return fail(state, refusal, outcome);
   }
+  // Another worker may be less busy; where there is none, this one is asked again.
+  state.may_answer ||= not_yet;
   return goElsewhere(state, outcome, true, refusal);
 }
 
@@ -108,7 +111,7 @@ export function onWorkerLost(state: AnswerState, lost: WorkerLost): readonly Ans
   const avoid = how === "silent";
   const words = `The worker of this answer was lost (${detail}). Send the request again.`;
   const cause = failure("worker_lost", words);
-  state.silence ||= avoid;
+  state.may_answer ||= avoid;
   if (avoid || death === "unknown") avoidProcess(state);
   // A suspect that was not accepted yet waited outside of the engine.
   const inside = state.accepted || !isSuspect(state.suspicion);
@@ -125,7 +128,7 @@ function avoidProcess(state: AnswerState): void {
   const process = processKey(state.leg?.ref);
   if (state.cut_off === process && !state.excluded.includes(process)) {
     state.excluded.push(process);
-    state.silence = true;
+    state.may_answer = true;
   }
   state.cut_off = process;
 }

@@ -73,9 +73,9 @@ export function onRouteRefused(
     const { cause } = state;
     // The last worker's error says more than that no other worker is left.
     const why = cause?.code === "engine_error" ? cause : refusal;
-    if (!state.silence) return fail(state, why, "failed");
+    if (!state.may_answer) return fail(state, why, "failed");
     // There is no other worker; the one that was out of reach may be in reach again.
-    state.silence = false;
+    state.may_answer = false;
     state.excluded = [];
     return [{ kind: "ask_router_later", attempt: state.attempt, tries: 1 }];
   }

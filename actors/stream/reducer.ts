@@ -50,7 +50,7 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
       state.router_retries = 0;
       return [];
     case "generate_refused":
-      return onGenerateRefused(state, input.code, input.message);
+      return onGenerateRefused(state, input);
     case "worker_lost":
       return onWorkerLost(state, input);
     case "explained":

@@ -71,8 +71,8 @@ export type AnswerState = {
   excluded: string[];
   /** Key of the process whose worker was out of reach last, without a token since; else "". */
   cut_off: string;
-  /** At least one worker was excluded because it did not answer; it may answer again by now. */
-  silence: boolean;
+  /** A worker was excluded as it did not answer, or not yet; by now it may. */
+  may_answer: boolean;
   /** Why another place is sought while the worker still makes the answer. */
   moving: SeekReason | undefined;
   /** Why the answer left its last worker. */
@@ -131,7 +131,7 @@ export function newAnswer(
     router_retries: 0,
     excluded: [],
     cut_off: "",
-    silence: false,
+    may_answer: false,
     moving: undefined,
     cause: undefined,
     leg: undefined,

@@ -9224,8 +9224,10 @@ export const troupe = $root.troupe = (() => {
             this.code = "unknown";
             this.message = "";
             this.retry_after_ms = 0;
+            this.not_yet = undefined;
         };
 
+        // Virtual OneOf for proto3 optional field
         Refused.encode = function (message, writer, _depth) {
             if (!writer)
                 writer = $Writer.create();
@@ -9241,6 +9243,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(26).string(message.message);
             if (message.retry_after_ms != null && message.retry_after_ms !== 0)
                 writer.uint32(32).uint32(message.retry_after_ms);
+            if (message.not_yet != null)
+                writer.uint32(40).bool(message.not_yet);
             if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -9296,6 +9300,12 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 0)
                             break;
                         message.retry_after_ms = reader.uint32();
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 0)
+                            break;
+                        message.not_yet = reader.bool();
                         continue;
                     }
                 }

@@ -633,6 +633,7 @@ export type Refused = {
   readonly code: RefusalCode;
   readonly message: string;
   readonly retry_after_ms: number;
+  readonly not_yet?: boolean;
 };
 
 export type TokenLogprob = {

@@ -45,6 +45,7 @@ const QUEUE_FULL: EngineRefusal = {
 const LATE: EngineRefusal = {
   code: "queue_full",
   message: `The worker is too busy to compile the grammar within ${WAIT_MS / 1000} s: try again.`,
+  not_yet: true,
 };
 
 export type ThreadedOptions = {

@@ -185,6 +185,24 @@ test("the only worker was silent: it is tried once more before its client is ref
   expect(kinds(advance(state, refused)).at(-1)).toBe("failed");
 });
 
+test("the only worker prepares an answer still: it is asked again, three times in all", () => {
+  const state = answer();
+  advance(state, { kind: "begin" });
+  const none = { kind: "route_refused", code: "overloaded", message: "none" } as const;
+  const late = { kind: "generate_refused", code: "queue_full", message: "compiles" } as const;
+  for (const attempt of [1, 2]) {
+    advance(state, { kind: "planned", attempt, leg: legOf("w0") });
+    advance(state, { ...late, attempt, not_yet: true });
+    const next = attempt + 1;
+    expect(kinds(advance(state, { ...none, attempt: next }))).toEqual(["ask_router_later"]);
+    const again = advance(state, { kind: "route_again", attempt: next });
+    expect(again).toMatchObject([{ kind: "ask_router", route: { exclude: [] } }]);
+  }
+  advance(state, { kind: "planned", attempt: 3, leg: legOf("w0") });
+  const last = advance(state, { ...late, attempt: 3, not_yet: true });
+  expect(last.at(-1)).toMatchObject({ failure: { status: 529, message: "compiles" } });
+});
+
 test("after three workers the client is told, and told why", () => {
   const state = liveAnswer();
   advance(state, { kind: "worker_lost", attempt: 1, how: "ended", detail: "killed" });

@@ -69,8 +69,10 @@ function world(cpu_ms: () => number | undefined) {
 
 /** What each `compile` was told; "none" so far. */
 function asker(grammars: ThreadedGrammars) {
-  const told: (EngineRefusal["code"] | "ok")[] = [];
-  return { told, ask: () => grammars.compile("{}", (no) => told.push(no?.code ?? "ok")) };
+  const told: (EngineRefusal["code"] | "ok" | "not yet")[] = [];
+  const tell = (no: EngineRefusal | undefined) =>
+    told.push(no?.not_yet === true ? "not yet" : (no?.code ?? "ok"));
+  return { told, ask: () => grammars.compile("{}", tell) };
 }
 
 test("a thread that computes all the time of a stage is ended, and its text refused", async () => {
@@ -102,9 +104,9 @@ test("a thread that gets no core goes on; those that wait are sent elsewhere mea
   expect(told).toEqual([]);
   ask();
   await pass(1);
-  expect(told).toEqual(["queue_full"]);
+  expect(told).toEqual(["not yet"]);
   await pass(WAIT_MS);
-  expect(told).toEqual(["queue_full", "queue_full"]);
+  expect(told).toEqual(["not yet", "not yet"]);
   ask();
   compiling.shift()!();
   await pass(0);
@@ -121,7 +123,7 @@ test("one that never gets a core is given up in the end", async () => {
   expect(ended()).toBe(0);
   ask();
   await pass(STAGE_MS);
-  expect([told, ended()]).toEqual([["queue_full", "bad_request"], 1]);
+  expect([told, ended()]).toEqual([["not yet", "bad_request"], 1]);
 });
 
 test("a request that an engine has accepted waits on", async () => {
