@@ -16,7 +16,7 @@ import type { AnswerEffect, AnswerInput } from "./inputs-and-effects.ts";
 import { moveTo, nextPlace, onGenerateRefused, onWorkerLost, seekPlace } from "./migration.ts";
 import { askRouter, onRouteRefused, onRouterLost, startAt, takeUp } from "./placement.ts";
 import { onPrefillBatch, onPrefillLost, onPrefillPlanned } from "./prefill/prefill-leg.ts";
-import { type AnswerState, workerRequest } from "./state.ts";
+import { type AnswerState, isSettled, workerRequest } from "./state.ts";
 import { explainDeaths } from "./suspicion.ts";
 import { credit, onBatch, onBroken, onMissing } from "./token-intake.ts";
 import type { AnswerFailure } from "./types.ts";
@@ -39,7 +39,7 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
     case "prefill_planned":
       return onPrefillPlanned(state, input.leg);
     case "prefill_lost":
-      return onPrefillLost(state, input);
+      return settledBy(state, onPrefillLost(state, input));
     case "route_refused":
       return onRouteRefused(state, failure(input.code, input.message, input.retry_after_ms));
     case "router_lost":
@@ -65,7 +65,9 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
     case "fetch_failed":
       return input.reader === state.reader ? onBroken(state, input.detail) : [];
     case "token_batch":
-      if (input.request === state.prefill?.id) return onPrefillBatch(state, input);
+      if (input.request === state.prefill?.id) {
+        return settledBy(state, onPrefillBatch(state, input));
+      }
       return onBatch(state, input);
     case "hand_over":
       return input.request === workerRequest(state) ? seekPlace(state, "handed_over") : [];
@@ -91,6 +93,12 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
     case "leave":
       return onLeave(state, failure("interrupted", input.reason));
   }
+}
+
+/** An answer that has all its tokens ends when its prefill leg, too, is over. */
+function settledBy(state: AnswerState, effects: readonly AnswerEffect[]): readonly AnswerEffect[] {
+  const last = state.phase === "settling" && state.prefill === undefined && isSettled(state);
+  return last ? [...effects, ...done(state)] : effects;
 }
 
 function onPlanned(

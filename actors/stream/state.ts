@@ -265,3 +265,7 @@ export function resumableOf({ request: { resumable }, attempt }: AnswerState) {
 
 export const allEnded = ({ choices }: AnswerState): boolean =>
   choices.every((choice) => choice.ended);
+
+/** The worker has said the last of each choice. */
+export const isSettled = ({ choices }: AnswerState): boolean =>
+  choices.every((choice) => choice.settled);

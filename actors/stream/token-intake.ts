@@ -9,7 +9,7 @@ import { failure, TOO_LONG } from "./failures.ts";
 import { fetchMissing } from "./fetch.ts";
 import type { AnswerEffect } from "./inputs-and-effects.ts";
 import { migrate, onLateRefusal, onWorkerLost, stayReached } from "./migration.ts";
-import { type AnswerState, type Choice, windowOf, workerRequest } from "./state.ts";
+import { type AnswerState, type Choice, isSettled, windowOf, workerRequest } from "./state.ts";
 import { clearSuspicion } from "./suspicion.ts";
 import type { PromptScore } from "./types.ts";
 
@@ -38,7 +38,8 @@ export function onBatch(state: AnswerState, batch: TokenBatch): readonly AnswerE
     const stop = takeFinished(state, finished, effects);
     if (stop !== undefined) return stop;
   }
-  if (state.choices.every((choice) => choice.settled)) return [...effects, ...done(state)];
+  // The prefill leg says what was cached of the prompt, perhaps a step behind the answer's end.
+  if (state.prefill === undefined && isSettled(state)) return [...effects, ...done(state)];
   if (state.phase === "live" && state.choices.every((choice) => choice.ended)) {
     state.phase = "settling";
     state.moving = undefined;

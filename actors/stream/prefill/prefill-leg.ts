@@ -147,8 +147,9 @@ export function onPrefillLost(state: AnswerState, lost: PrefillLost): readonly A
 function goOn(state: AnswerState, outcome: RouteOutcome): readonly AnswerEffect[] {
   const { prefill, leg } = state;
   const ended = over(state, outcome);
-  // With a token of the answer here, its prompt is computed.
-  if (prefill === undefined || leg === undefined || state.has_output) return ended;
+  // With a token of the answer here, or its end, its prompt is computed.
+  const computed = state.has_output || state.phase === "settling";
+  if (prefill === undefined || leg === undefined || computed) return ended;
   state.prefills_lost.push(workerKey(prefill.leg.worker, prefill.leg.ref));
   if (state.prefills >= PREFILLS || isSuspect(state.suspicion)) {
     return [...ended, tellHandOff(state)];

@@ -57,6 +57,15 @@ class Pair {
     return this.do({ kind: "token_batch", request, choices: [part], finished: [] });
   }
 
+  /** The answering leg has said its only token, and that it is the last. */
+  ends(cached_tokens: number): readonly AnswerEffect[] {
+    this.do({ kind: "accepted", attempt: this.state.attempt });
+    const part = { choice: 0, first_index: 0, tokens: [97], logprobs: [] };
+    const end = { choice: 0, reason: "length", stop_token: -1, prompt_tokens: 3 } as const;
+    const finished = [{ ...end, cached_tokens, total_tokens: 1, error: "" }];
+    return this.do({ kind: "token_batch", request: this.name, choices: [part], finished });
+  }
+
   get name(): string {
     return this.state.attempt === 1 ? "r" : `r~${this.state.attempt}`;
   }
@@ -106,6 +115,28 @@ test("the prompt is computed: the router hears it, and the answer goes on", () =
     },
   ]);
   expect(kinds(pair.token())).toContain("piece");
+});
+
+test("an answer that ends before its prefill leg waits for what was cached of the prompt", () => {
+  const pair = new Pair({ max_tokens: 1 });
+  expect(kinds(pair.ends(2))).toEqual(["piece", "end", "wait_settled"]);
+  const last = pair.prefillEnds("length");
+  expect(kinds(last).join(" ")).toBe("leave_prefill tell_router leave_worker tell_router done");
+  expect(last.at(-1)).toMatchObject({ usage: { prompt_tokens: 3, cached_tokens: 0 } });
+  expect(pair.prefillEnds("length")).toEqual([]);
+});
+
+test("an answer that has ended waits for no prefill leg that is lost or late", () => {
+  for (const how of ["ended", "silent", "refused"] as const) {
+    const pair = new Pair({ max_tokens: 1 });
+    pair.ends(2);
+    expect(kinds(pair.lose(how)).at(-1)).toBe("done");
+  }
+  const pair = new Pair({ max_tokens: 1 });
+  pair.ends(2);
+  const late = kinds(pair.do({ kind: "settle_late" }));
+  expect(late).toContain("tell_prefill");
+  expect(late.at(-1)).toBe("done");
 });
 
 test("the prefill worker draws the first token as the other one would, which is told of it", () => {
