@@ -66,8 +66,11 @@ class ProcessDied extends Error {
 }
 
 const LINE_BYTES_MAX = 8 * 1024;
-/** Wait after the loss of the connection; then the process counts as dead in any case. */
-const EXIT_WAIT_MS = 100;
+/**
+ * Wait after the loss of the connection; then the process counts as dead in any case. It is waited
+ * twice: where this process was held up for longer than that, the exit is read in between.
+ */
+const EXIT_WAIT_MS = 250;
 const LAST_LINES_MAX = 5;
 /** Nobody waits longer for a process that was frozen on purpose. */
 export const FREEZE_MOST_MS = 60_000;
@@ -124,8 +127,9 @@ export class ProcessActor extends Actor<ProcessMessage> {
         const { node: name, lease_epoch } = event.identity;
         if (event.kind === "up" || name !== node || lease_epoch !== epoch) return;
         // The exit, known in a moment, tells more than the end of the connection.
-        if (event.kind === "lost") clock.after(EXIT_WAIT_MS, () => ended(event.why));
-        else if (this.#process?.stopped()) ended(stoppedText(event.silent_ms));
+        if (event.kind === "lost") {
+          clock.after(EXIT_WAIT_MS, () => clock.after(EXIT_WAIT_MS, () => ended(event.why)));
+        } else if (this.#process?.stopped()) ended(stoppedText(event.silent_ms));
       });
       const parent = lineToText(wireOf(this.ctx.system, line));
       this.#process = spawn.start({
