@@ -6,7 +6,9 @@
  *
  * One batch is on its way at a time, so that decoding loses little to copies and the keeper's
  * mailbox is never full of this. A block that is not cached any more by then is left out. Blocks of
- * a hand-off, for which another worker waits, do not wait for a batch to fill.
+ * a hand-off, for which another worker waits, do not wait for a batch to fill, and a few hand-offs
+ * are on their way at once, a batch of each: an engine that copies between its steps would else let
+ * one prompt go in each step.
  */
 import type { KvStored } from "../../../llm/blocks/kv-event.ts";
 import type { BlockMove, BlockPort, EngineRefusal } from "../../engine/engine.ts";
@@ -39,6 +41,8 @@ const FLUSH_MS = 10;
 const QUEUE_MOST = 65_536;
 /** Others give way to what somebody waits for. */
 const HAND_OFF_PRIORITY = 1;
+/** Hand-offs with a batch on its way. */
+const HAND_OFFS_MOST = 4;
 
 export class Offload {
   readonly #host: OffloadHost;
@@ -51,8 +55,8 @@ export class Offload {
     readonly hashes: bigint[];
     readonly hand_off: string;
   }[] = [];
-  /** The batch that the keeper was asked for. */
-  #asking: Batch | undefined;
+  /** Batches that the keeper was asked for. */
+  readonly #asking = new Set<Batch>();
   #timed = false;
   offloaded = 0;
   left_out = 0;
@@ -96,7 +100,11 @@ export class Offload {
 
   /** True: blocks of the hand-off are not out yet. */
   pending(hand_off: string): boolean {
-    if (this.#urgent.has(hand_off) || this.#asking?.hand_off === hand_off) return true;
+    return this.#urgent.has(hand_off) || this.#isOnItsWay(hand_off);
+  }
+
+  #isOnItsWay(hand_off: string): boolean {
+    for (const batch of this.#asking) if (batch.hand_off === hand_off) return true;
     return this.#moving.some((move) => move.hand_off === hand_off);
   }
 
@@ -109,21 +117,25 @@ export class Offload {
     return blocks;
   }
 
-  #nextBatch(): Batch {
+  /** Of each hand-off one at a time, so that its blocks arrive in their order. */
+  #nextBatch(): Batch | undefined {
     const most = Math.min(BATCH_MOST, this.#host.port.most);
+    const onTheirWay = this.#asking.size + this.#moving.length;
+    if (onTheirWay >= HAND_OFFS_MOST) return undefined;
     for (const [hand_off, waiting] of this.#urgent) {
+      if (this.#isOnItsWay(hand_off)) continue;
       const blocks = waiting.splice(0, most);
       if (waiting.length === 0) this.#urgent.delete(hand_off);
       return { hand_off, blocks };
     }
+    if (onTheirWay > 0 || this.#queue.length === 0) return undefined;
     return { hand_off: "", blocks: this.#queue.splice(0, most) };
   }
 
-  /** The next batch, if there is one and none is on its way. */
+  /** The next batches, as many as may be on their way. */
   flush(): void {
     const { link, port } = this.#host;
     const { space } = link;
-    if (this.#asking !== undefined || this.#moving.length > 0) return;
     if (this.#queue.length === 0 && this.#urgent.size === 0) return;
     if (space === undefined) {
       link.open();
@@ -139,22 +151,29 @@ export class Offload {
       link.close();
       return;
     }
-    const batch = this.#nextBatch();
+    for (let batch = this.#nextBatch(); batch !== undefined; batch = this.#nextBatch()) {
+      this.#reserve(space, batch, bytes);
+      if (link.space !== space) return;
+    }
+  }
+
+  #reserve(space: OpenSpace, batch: Batch, bytes: number): void {
+    const { link, batchEnded } = this.#host;
     const { blocks, hand_off } = batch;
     const hashes = packedHashes(blocks.map(({ hash }) => hash));
     const parents = packedHashes(blocks.map(({ parent }) => parent));
-    this.#asking = batch;
+    this.#asking.add(batch);
     const priority = hand_off === "" ? 0 : HAND_OFF_PRIORITY;
     const offer = { space: space.number, hashes, parents, priority, hand_off };
     link.ask(
       { kind: "reserve_kv", ...offer },
       ({ slots }) => {
-        this.#asking = undefined;
+        this.#asking.delete(batch);
         this.#copy(space, batch, slots, bytes);
       },
       () => {
-        this.#asking = undefined;
-        this.#host.batchEnded();
+        this.#asking.delete(batch);
+        batchEnded();
       },
     );
   }

@@ -16,7 +16,7 @@ class Deaf extends Actor<KvKeeperMessage> {
   override receive(): void {}
 }
 
-async function tiered(options: { keeps?: boolean } = {}) {
+async function tiered(options: { keeps?: boolean; watch?: (engine: MockerEngine) => void } = {}) {
   let keeper: Ref<KvKeeperMessage> | undefined;
   let segments: SegmentTable | undefined;
   const shape = { num_gpu_blocks: 512, max_model_len: 4_096, speedup_ratio: 100 };
@@ -25,7 +25,9 @@ async function tiered(options: { keeps?: boolean } = {}) {
     {
       open: async () => {
         const memory = (at: number, bytes: number) => segments!.memory(at, bytes);
-        return new MockerEngine(shape, { memory });
+        const engine = new MockerEngine(shape, { memory });
+        options.watch?.(engine);
+        return engine;
       },
       tiers: {
         keeper: () => keeper,
@@ -187,5 +189,44 @@ test("a token drawn where the prompt was computed is sent, and the answer goes o
   });
   // One that comes late is not used.
   world.worker.tell({ kind: "first_drawn", request: "b", token: 8 });
+  await world.close();
+});
+
+test("a few prompts for other workers leave at once, and no more", async () => {
+  const underWay: string[] = [];
+  let most = 0;
+  const watch = (engine: MockerEngine) => {
+    const blocks = engine.blocks!;
+    const { out, onMoved } = blocks;
+    const names = new Map<number, string>();
+    blocks.out = (handle, targets, bytes) => {
+      const refusal = out.call(blocks, handle, targets, bytes);
+      if (refusal === undefined) {
+        const name = String(targets[0]!.hash);
+        names.set(handle, name);
+        expect(underWay).not.toContain(name);
+        underWay.push(name);
+        most = Math.max(most, underWay.length);
+      }
+      return refusal;
+    };
+    blocks.onMoved = (listener) =>
+      onMoved.call(blocks, (handle, moves) => {
+        const at = underWay.indexOf(names.get(handle) ?? "");
+        if (at >= 0) underWay.splice(at, 1);
+        listener(handle, moves);
+      });
+  };
+  const world = await tiered({ watch });
+  const sent = [1, 2, 3, 4, 5, 6];
+  const asked = sent.map((seed) => {
+    const hand_off = { id: `${seed}^`, send: true, from_worker: "" };
+    return world.ask(world.generate(`${seed}^`, { prompt: prompt(seed, 8), hand_off }));
+  });
+  await world.clock.advance(3_000);
+  for (const each of asked) expect((await each).kind).toBe("accepted");
+  expect(most).toBe(4);
+  expect(underWay).toEqual([]);
+  expect(world.room()).toMatchObject({ unaccounted: 0 });
   await world.close();
 });
