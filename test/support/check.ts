@@ -1,6 +1,6 @@
 /**
  * `bun run check`: types, format and lint, and every test, in two lanes at once: what starts real
- * processes waits for them most of the time, so the rest computes beside it. Prints the steps of
+ * processes waits for them some of the time, so the rest computes beside it. Prints the steps of
  * the first lane as they go and those of the second when they have ended, then what was skipped
  * and why, then what failed and how, so that the end of a long output tells both, and ends with
  * `N passed, N failed, N skipped`; exits 1 when anything failed, or was skipped where CI is set.
@@ -101,17 +101,18 @@ async function lane(steps: readonly Step[], live: boolean): Promise<Count[]> {
 
 const bun = process.execPath;
 const started_ms = performance.now();
-const processes = [tests("e2e"), tests("fault")];
-const pure = [
+// About as long each, seen on two cores.
+const first = [tests("e2e")];
+const second = [
   step("types", [bun, "x", "tsc", "--noEmit", "-p", "."]),
   step("types of the page", [bun, "x", "tsc", "--noEmit", "-p", "actors/inspector/page"]),
   step("format and lint", [bun, "x", "biome", "check", "."]),
-  ...["tidy.test.ts", "unit", "contract", "sim"].map(tests),
+  ...["tidy.test.ts", "unit", "contract", "sim", "fault"].map(tests),
 ];
 const alone = availableParallelism() === 1;
 const counts = alone
-  ? await lane([...pure, ...processes], true)
-  : (await Promise.all([lane(processes, true), lane(pure, false)])).flat();
+  ? await lane([...second, ...first], true)
+  : (await Promise.all([lane(first, true), lane(second, false)])).flat();
 rmSync(reports, { recursive: true, force: true });
 const count = total(counts);
 const ci = isCi(process.env);
