@@ -5,11 +5,14 @@
 #define COST_FORGETS 0.1
 /* What is slower than so many times as before counts as that: most of it is somebody else's doing. */
 #define COST_OUTLIER 3.0
-#define COST_MEASURE_MS 250.0
+#define COST_MEASURE_MS 500.0
 /* A prompt's part that would take longer is learned from prompts. */
 #define COST_PROMPT_MS 400.0
-/* Sizes that are measured however long it takes: a curve needs two, or all guesses seem dear. */
-#define COST_LEAST_SIZES 2
+/*
+ * Sizes that are measured however long it takes. Where kernels compute rows by sixteens, 16 cost
+ * little more than 8, and 8 answers that are not known to have room for guesses never try one.
+ */
+#define COST_LEAST_SIZES 3
 /* What takes so long is not measured twice: next to it the graph of a new size is nothing. */
 #define COST_SLOW_MS 40.0
 
@@ -72,7 +75,7 @@ static double cost_try(struct tr_engine *e, uint32_t n, bool all_draw) {
 
 /* Batches of some sizes, before any request; what a slow model has no time for is learned later. */
 static void cost_measure(struct tr_engine *e) {
-  static const uint32_t sizes[] = {1, 8, 4, 2, 16, 32};
+  static const uint32_t sizes[] = {1, 8, 16, 4, 32, 2};
   double until = now_ms() + COST_MEASURE_MS;
   for (uint32_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     if (sizes[i] > e->max_outputs) continue;
