@@ -102,12 +102,12 @@ async function lane(steps: readonly Step[], live: boolean): Promise<Count[]> {
 const bun = process.execPath;
 const started_ms = performance.now();
 // About as long each, seen on two cores.
-const first = [tests("e2e")];
+const first = ["e2e", "sim"].map(tests);
 const second = [
   step("types", [bun, "x", "tsc", "--noEmit", "-p", "."]),
   step("types of the page", [bun, "x", "tsc", "--noEmit", "-p", "actors/inspector/page"]),
   step("format and lint", [bun, "x", "biome", "check", "."]),
-  ...["tidy.test.ts", "unit", "contract", "sim", "fault"].map(tests),
+  ...["tidy.test.ts", "unit", "contract", "fault"].map(tests),
 ];
 const alone = availableParallelism() === 1;
 const counts = alone
