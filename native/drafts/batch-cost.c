@@ -9,8 +9,8 @@
 /* A prompt's part that would take longer is learned from prompts. */
 #define COST_PROMPT_MS 400.0
 /*
- * Sizes that are measured however long it takes. Where kernels compute rows by sixteens, 16 cost
- * little more than 8, and 8 answers that are not known to have room for guesses never try one.
+ * Sizes that are measured however long it takes. A curve that ends at 8 makes 16 seem dearer than
+ * they are, and 8 answers make fewer guesses than would pay.
  */
 #define COST_LEAST_SIZES 3
 /* What takes so long is not measured twice: next to it the graph of a new size is nothing. */

@@ -101,7 +101,7 @@ async function lane(steps: readonly Step[], live: boolean): Promise<Count[]> {
 
 const bun = process.execPath;
 const started_ms = performance.now();
-// About as long each, seen on two cores.
+// About as long each, by what their steps took on two cores.
 const first = ["e2e", "sim"].map(tests);
 const second = [
   step("types", [bun, "x", "tsc", "--noEmit", "-p", "."]),

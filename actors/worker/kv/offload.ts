@@ -7,8 +7,8 @@
  * One batch is on its way at a time, so that decoding loses little to copies and the keeper's
  * mailbox is never full of this. A block that is not cached any more by then is left out. Blocks of
  * a hand-off, for which another worker waits, do not wait for a batch to fill, and a few hand-offs
- * are on their way at once, a batch of each: an engine that copies between its steps would else let
- * one prompt go in each step.
+ * are on their way at once, a batch of each: an engine that copies between its steps would
+ * otherwise let one prompt go in each step.
  */
 import type { KvStored } from "../../../llm/blocks/kv-event.ts";
 import type { BlockMove, BlockPort, EngineRefusal } from "../../engine/engine.ts";
